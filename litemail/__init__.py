@@ -1,0 +1,1 @@
+"""Litemail: an open, self-hostable platform for mailbox infrastructure."""

@@ -1,0 +1,1 @@
+"""What would serve another product unchanged: database, jobs, errors, ids, money, secrets, guards."""
