@@ -1,0 +1,114 @@
+"""The outbox: events written in the transaction of the change, read later in commit-safe order.
+
+A sequence alone would lose events: a transaction that took number 7 may commit after a reader has passed number 8.
+So readers take only rows whose transaction is older than every transaction still running, in the order (xid, id).
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
+
+from litemail.kit import ids
+from litemail.kit.actor import Actor
+
+Audience = Literal["public", "audit"]
+"""`public` goes to webhooks and live updates, and to the audit log; `audit` only to the audit log."""
+
+CHANNEL = "litemail_events"
+
+_WRITE = """
+INSERT INTO events (id, workspace_id, type, audience, subject, data, before,
+                    user_id, key_id, address, request_id, created_at)
+VALUES (%(id)s, %(workspace_id)s, %(type)s, %(audience)s, %(subject)s, %(data)s, %(before)s,
+        %(user_id)s, %(key_id)s, %(address)s, %(request_id)s, %(now)s)
+"""
+
+_READ = """
+SELECT xid::text::bigint AS xid, number, id, workspace_id, type, audience, subject, data, created_at
+FROM events
+WHERE (xid, number) > (%(xid)s::text::xid8, %(number)s) AND xid < pg_snapshot_xmin(pg_current_snapshot())
+ORDER BY xid, number
+LIMIT %(limit)s
+"""
+
+_CURSOR = """
+SELECT xid::text::bigint AS xid, number FROM event_cursors WHERE consumer = %(consumer)s FOR UPDATE SKIP LOCKED
+"""
+
+_ADVANCE = """
+UPDATE event_cursors SET xid = %(xid)s::text::xid8, number = %(number)s WHERE consumer = %(consumer)s
+"""
+
+
+class Event(msgspec.Struct, frozen=True):
+    """A fact that happened. `data` is what the type's shape says; it holds no secrets."""
+
+    xid: int
+    number: int
+    id: str
+    workspace_id: str
+    type: str
+    audience: Audience
+    subject: str
+    data: dict[str, object] | None
+    created_at: datetime
+
+
+async def write(
+    connection: AsyncConnection,
+    event_type: str,
+    *,
+    workspace_id: str,
+    subject: str,
+    data: object,
+    before: object,
+    audience: Audience,
+    actor: Actor | None,
+    now: datetime,
+) -> None:
+    await connection.execute(
+        _WRITE,
+        {
+            "id": ids.new_id("evt"),
+            "workspace_id": workspace_id,
+            "type": event_type,
+            "audience": audience,
+            "subject": subject,
+            "data": None if data is None else Jsonb(msgspec.to_builtins(data)),
+            "before": None if before is None else Jsonb(msgspec.to_builtins(before)),
+            "user_id": actor.user_id if actor else None,
+            "key_id": actor.key_id if actor else None,
+            "address": actor.address if actor else None,
+            "request_id": actor.request_id if actor else None,
+            "now": now,
+        },
+    )
+
+
+async def consume(
+    connection: AsyncConnection,
+    consumer: str,
+    handle: Callable[[Event], Awaitable[None]],
+    *,
+    limit: int = 500,
+) -> int:
+    """Hands the next events to `handle` and moves the cursor, all in the caller's transaction.
+
+    Returns how many there were; 0 also when another process is at it.
+    """
+    row = await (await connection.execute(_CURSOR, {"consumer": consumer})).fetchone()
+    if row is None:
+        return 0
+    cursor = await connection.execute(_READ, {"xid": str(row[0]), "number": row[1], "limit": limit})
+    events = [Event(*values) for values in await cursor.fetchall()]
+    for event in events:
+        await handle(event)
+    if events:
+        await connection.execute(
+            _ADVANCE, {"consumer": consumer, "xid": str(events[-1].xid), "number": events[-1].number}
+        )
+    return len(events)
