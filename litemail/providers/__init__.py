@@ -1,0 +1,1 @@
+"""Vendors behind small typed protocols; concrete providers are named only in app.py."""

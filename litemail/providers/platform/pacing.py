@@ -1,0 +1,34 @@
+"""Keeps calls ahead of a platform's limits: so many at once, so many a second, in the order they came."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litemail.providers.platform.base import Limits
+
+
+class Pacer:
+    """One per platform account and process. Its turns are given in the order they were asked for."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._interval = max(1 / limits.per_second, 60 / limits.per_minute)
+        self._concurrency = asyncio.Semaphore(limits.concurrency)
+        self._next = 0.0
+        self._resume = 0.0
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Waits for a turn and holds it while a call runs."""
+        async with self._concurrency:
+            loop = asyncio.get_running_loop()
+            while True:
+                start = max(loop.time(), self._next, self._resume)
+                self._next = start + self._interval
+                await asyncio.sleep(start - loop.time())
+                if start >= self._resume:  # else the platform asked for a rest meanwhile
+                    break
+            yield
+
+    def rest(self, seconds: float) -> None:
+        """Gives no turn for so many seconds: the platform answered that it is too much."""
+        self._resume = max(self._resume, asyncio.get_running_loop().time() + seconds)

@@ -1,0 +1,1 @@
+"""Servers: engines and sessions know no database; one backend.py each knows our services."""
