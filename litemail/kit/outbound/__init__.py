@@ -1,0 +1,36 @@
+"""One guard for every outgoing connection: HTTP, IMAP, SMTP, anything to a host that somebody named."""
+
+from litemail.kit.outbound.addresses import HostInvalid as HostInvalid
+from litemail.kit.outbound.addresses import OutboundError as OutboundError
+from litemail.kit.outbound.addresses import is_public as is_public
+from litemail.kit.outbound.addresses import normal_host as normal_host
+from litemail.kit.outbound.guard import ConnectFailed as ConnectFailed
+from litemail.kit.outbound.guard import ConnectTimeout as ConnectTimeout
+from litemail.kit.outbound.guard import Guard as Guard
+from litemail.kit.outbound.guard import HostNotFound as HostNotFound
+from litemail.kit.outbound.guard import LookupFailed as LookupFailed
+from litemail.kit.outbound.guard import Resolver as Resolver
+from litemail.kit.outbound.guard import TlsFailed as TlsFailed
+from litemail.kit.outbound.guard import client_tls as client_tls
+from litemail.kit.outbound.guard import connection_error as connection_error
+from litemail.kit.outbound.http import BodyTooLarge as BodyTooLarge
+from litemail.kit.outbound.http import EncodingNotAsked as EncodingNotAsked
+from litemail.kit.outbound.http import read_capped as read_capped
+from litemail.kit.outbound.policy import CUSTOMER_MAIL as CUSTOMER_MAIL
+from litemail.kit.outbound.policy import CUSTOMER_WEB as CUSTOMER_WEB
+from litemail.kit.outbound.policy import HTTP_OR_HTTPS as HTTP_OR_HTTPS
+from litemail.kit.outbound.policy import HTTPS as HTTPS
+from litemail.kit.outbound.policy import MAIL_PORTS as MAIL_PORTS
+from litemail.kit.outbound.policy import VENDOR as VENDOR
+from litemail.kit.outbound.policy import AddressNotAllowed as AddressNotAllowed
+from litemail.kit.outbound.policy import Endpoint as Endpoint
+from litemail.kit.outbound.policy import ListedOnly as ListedOnly
+from litemail.kit.outbound.policy import OutsideHost as OutsideHost
+from litemail.kit.outbound.policy import Policy as Policy
+from litemail.kit.outbound.policy import PortNotAllowed as PortNotAllowed
+from litemail.kit.outbound.policy import PublicOnly as PublicOnly
+from litemail.kit.outbound.policy import Routes as Routes
+from litemail.kit.outbound.policy import Target as Target
+from litemail.kit.outbound.policy import UrlInvalid as UrlInvalid
+from litemail.kit.outbound.policy import check_url as check_url
+from litemail.kit.outbound.policy import own_routes as own_routes
