@@ -1,0 +1,1 @@
+"""Pure functions and types of the protocols we speak: no clock, no network, no database."""
