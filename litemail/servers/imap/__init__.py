@@ -1,0 +1,1 @@
+"""IMAP: Maildir++ folders served under pymap's protocol engine."""
