@@ -79,6 +79,10 @@ class Tx:
         async with self.connection.cursor() as cursor:
             await cursor.executemany(query, rows)
 
+    async def enter(self, workspace_id: str) -> None:
+        """Goes on in another workspace of the same actor, from here to the end of the transaction."""
+        await self.connection.execute("SELECT set_config('litemail.workspace_id', %s, true)", (workspace_id,))
+
     async def emit(
         self,
         event_type: str,

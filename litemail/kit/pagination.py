@@ -11,6 +11,7 @@ from litemail.kit.errors import Error, Kind
 
 Row = TypeVar("Row")
 Shape = TypeVar("Shape")
+Other = TypeVar("Other")
 
 MAX_LIMIT = 200
 DEFAULT_LIMIT = 50
@@ -30,6 +31,9 @@ class Page(msgspec.Struct, Generic[Shape], frozen=True):
     next_cursor: str | None
     total: int | msgspec.UnsetType = msgspec.UNSET
 
+    def map(self, shape: Callable[[Shape], Other]) -> "Page[Other]":
+        return Page([shape(row) for row in self.data], self.next_cursor, self.total)
+
 
 class PageRequest(msgspec.Struct, frozen=True):
     """Where to go on (the key of the last row seen), how many rows at the most, and whether to count them all."""
@@ -43,15 +47,14 @@ def page(
     rows: Sequence[Row],
     request: PageRequest,
     *,
-    shape: Callable[[Row], Shape],
     key: Callable[[Row], str],
     total: int | None = None,
-) -> Page[Shape]:
-    """Shapes at most `limit` of the rows; the caller asked for one more, which tells whether there is a next page."""
+) -> Page[Row]:
+    """Shows at most `limit` of the rows; the caller asked for one more, which tells whether there is a next page."""
     shown = rows[: request.limit]
     more = len(rows) > request.limit
     return Page(
-        data=[shape(row) for row in shown],
+        data=list(shown),
         next_cursor=encode_cursor(key(shown[-1])) if more else None,
         total=msgspec.UNSET if total is None else total,
     )

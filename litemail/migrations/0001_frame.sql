@@ -31,6 +31,7 @@ CREATE TABLE users (
     first_name text NOT NULL,
     last_name text NOT NULL,
     default_workspace_id typeid,
+    live_allowed boolean NOT NULL DEFAULT false,
     created_at timestamptz NOT NULL
 );
 

@@ -1,0 +1,60 @@
+"""Shapes on the wire: request bodies are Pydantic models that refuse what they do not know; answers are Structs."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import msgspec
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from litemail.kit.errors import Error
+
+Timestamp = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+"""RFC 3339 UTC with milliseconds and Z, as `clock.rfc3339` writes it."""
+
+
+class RequestModel(BaseModel):
+    """A request body. Strict (no `"500"`, `5.0` or `true` for a number), unknown fields refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, str_strip_whitespace=True)
+
+
+def operation(
+    summary: str,
+    *,
+    group: str,
+    scope: dict[str, Any],
+    errors: tuple[str, ...] = (),
+    example: object = None,
+    request_example: object = None,
+    description: str | None = None,
+) -> dict[str, Any]:
+    """What every route says of itself, as keyword arguments for Litestar's decorators.
+
+    `errors` are the codes it can answer beyond those of every call; `example` is a true answer of its success,
+    `request_example` a body that leads to it.
+    """
+    return {
+        "summary": summary,
+        "description": description,
+        "tags": [group],
+        "opt": {**scope, "errors": errors, "example": example, "request_example": request_example},
+    }
+
+
+def checked(parse: Callable[[str], object]) -> AfterValidator:
+    """Makes a Pydantic validator of a parser that raises our errors, as in `Annotated[str, checked(address.parse)]`.
+
+    The field gets the parsed value's text.
+    """
+
+    def check(text: str) -> str:
+        try:
+            return str(parse(text))
+        except Error as error:
+            raise ValueError(str(error)) from error
+
+    return AfterValidator(check)
+
+
+Name = Annotated[str, Field(min_length=1, max_length=100)]
+"""A name that people give to something."""

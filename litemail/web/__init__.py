@@ -1,0 +1,1 @@
+"""The HTTP edge: authenticates, opens transactions, renders answers and errors."""

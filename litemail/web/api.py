@@ -1,0 +1,85 @@
+"""The API as an ASGI application: routes under /v1, one guard, one transaction a request, one shape of errors."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from litestar import Litestar, Request, Router
+from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import Parameter
+from litestar.plugins.pydantic import PydanticPlugin
+
+from litemail.kit.actor import Actor
+from litemail.kit.db import Database
+from litemail.kit.pagination import MAX_LIMIT, PageRequest, decode_cursor
+from litemail.kit.secrets import Secrets
+from litemail.overview import api as overview_api
+from litemail.users import api as users_api
+from litemail.web import auth, openapi, system
+from litemail.web.body import check_body
+from litemail.web.edge import Edge
+from litemail.web.errors import MAX_BODY, render_error
+from litemail.web.limits import RateLimiter
+from litemail.web.unit import Replay, UnitOfWork, provide_tx, render_replay
+from litemail.workflows import api as workflows_api
+from litemail.workspaces import api as workspaces_api
+
+ROUTES: Sequence[HTTPRouteHandler] = (
+    *users_api.ROUTES,
+    *workspaces_api.ROUTES,
+    *workflows_api.ROUTES,
+    *overview_api.ROUTES,
+)
+
+
+def create(
+    *,
+    database: Database,
+    secrets: Secrets,
+    rate_limit: int,
+    key_uses: auth.KeyUses,
+    ready: system.Ready,
+    resources: Mapping[str, object],
+    more_routes: Sequence[HTTPRouteHandler] = (),
+) -> Litestar:
+    """The API. `resources` are handed to routes by name, `more_routes` are those of parts that `web` may not import."""
+    guard = auth.Authenticator(database=database, secrets=secrets, limiter=RateLimiter(rate_limit), key_uses=key_uses)
+    given: Mapping[str, object] = {"database": database, "secrets": secrets, **resources}
+    v1 = Router(
+        "/v1",
+        route_handlers=[*ROUTES, *more_routes],
+        guards=[guard, check_body],
+        dependencies={
+            **{name: _provide(value) for name, value in given.items()},
+            "actor": Provide(_provide_actor, sync_to_thread=False),
+            "tx": Provide(provide_tx),
+            "page_request": Provide(_provide_page_request, sync_to_thread=False),
+        },
+    )
+    return Litestar(
+        route_handlers=[v1, *system.routes(ready)],
+        middleware=[Edge(), UnitOfWork(secrets)],
+        exception_handlers={Replay: render_replay, Exception: render_error},
+        plugins=[PydanticPlugin(validate_strict=True)],
+        openapi_config=openapi.CONFIG,
+        request_max_body_size=MAX_BODY,
+        logging_config=None,
+        debug=False,
+    )
+
+
+def _provide(value: object) -> Provide:
+    return Provide(lambda: value, sync_to_thread=False, use_cache=True)
+
+
+def _provide_actor(request: Request[Any, Any, Any]) -> Actor:
+    actor: Actor = request.scope["state"]["actor"]
+    return actor
+
+
+def _provide_page_request(
+    limit: Annotated[int, Parameter(ge=1, le=MAX_LIMIT, description="How many at the most.")] = 50,
+    cursor: Annotated[str | None, Parameter(description="next_cursor of the page before.")] = None,
+    count: Annotated[bool, Parameter(description="Adds total, the number of all.")] = False,
+) -> PageRequest:
+    return PageRequest(limit=limit, after=None if cursor is None else decode_cursor(cursor), count=count)

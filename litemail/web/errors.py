@@ -1,0 +1,223 @@
+"""Every failure as the contract's error body, whatever went wrong and wherever."""
+
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import (
+    ClientException,
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    ValidationException,
+)
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+
+from litemail.kit import clock
+from litemail.kit.errors import Detail, Error, Invalid, Kind
+
+STATUS: Mapping[Kind, int] = {
+    Kind.MALFORMED: 400,
+    Kind.UNAUTHENTICATED: 401,
+    Kind.PAYMENT_REQUIRED: 402,
+    Kind.FORBIDDEN: 403,
+    Kind.NOT_FOUND: 404,
+    Kind.METHOD_NOT_ALLOWED: 405,
+    Kind.CONFLICT: 409,
+    Kind.GONE: 410,
+    Kind.TOO_LARGE: 413,
+    Kind.UNSUPPORTED: 415,
+    Kind.INVALID: 422,
+    Kind.RATE_LIMITED: 429,
+    Kind.BUG: 500,
+    Kind.UNAVAILABLE: 503,
+}
+
+log = structlog.get_logger("web")
+
+
+class ErrorBody(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The body of every answer with a status of 400 or more."""
+
+    error: str
+    message: str
+    path: str
+    timestamp: str
+    code: str
+    request_id: str
+    retryable: bool = msgspec.field(default_factory=bool)
+    action: str | None = None
+    details: list[Detail] = msgspec.field(default_factory=lambda: [])  # noqa: PIE807 - `list` would be left out
+    stage: str | None = None
+
+
+class AuthenticationRequired(Error):
+    kind = Kind.UNAUTHENTICATED
+    code = "auth.required"
+    message = "Authentication required. Provide x-api-key header or valid JWT token."
+    action = "Send x-api-key with an API key, or Authorization: Bearer with an access token that has not expired."
+
+
+class UnknownPath(Error):
+    kind = Kind.NOT_FOUND
+    code = "request.unknown_path"
+    message = "There is nothing at {method} {path}."
+    action = "Compare method and path with /openapi.json."
+
+
+class MethodNotAllowed(Error):
+    kind = Kind.METHOD_NOT_ALLOWED
+    code = "request.method_not_allowed"
+    message = "{path} does not take {method}."
+    action = "Compare method and path with /openapi.json; the allow header lists what it takes."
+
+
+class BodyTooLarge(Error):
+    kind = Kind.TOO_LARGE
+    code = "request.too_large"
+    message = "The request body is larger than {limit} bytes."
+    action = "Send less at once: split the list into several calls."
+
+
+class MalformedJson(Error):
+    kind = Kind.MALFORMED
+    code = "request.malformed_json"
+    message = "The request body is not JSON: {reason}"
+    action = "Send a JSON object in UTF-8."
+
+
+class UnsupportedMediaType(Error):
+    kind = Kind.UNSUPPORTED
+    code = "request.unsupported_media_type"
+    message = "The request body has content-type {given}; this call takes {taken}."
+    action = "Send the header content-type: {taken}."
+
+
+class Bug(Error):
+    kind = Kind.BUG
+    code = "internal"
+    message = "Something went wrong on our side; nothing was changed."
+    action = "Try again. If it lasts, report the request_id."
+    retryable = True
+
+
+MAX_BODY = 5 * 1024 * 1024
+
+
+def render_error(request: Request[Any, Any, Any], error: Exception) -> Response[ErrorBody]:
+    """The one exception handler of the API."""
+    known = _as_error(request, error)
+    status = STATUS[known.kind]
+    if known.kind is Kind.BUG:
+        log.error("unexpected failure", exc_info=error, method=request.method, path=request.url.path)
+    problem = known.problem()
+    body = ErrorBody(
+        error=HTTPStatus(status).phrase,
+        message=problem.message,
+        path=request.url.path,
+        timestamp=clock.rfc3339(clock.now()),
+        code=problem.code,
+        details=list(known.details),
+        request_id=request_id(request),
+        action=problem.action,
+        stage=problem.stage,
+        retryable=problem.retryable,
+    )
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    if known.retry_after is not None or status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["retry-after"] = str(max(1, round(known.retry_after or 5)))
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["www-authenticate"] = "Bearer"
+    return Response(body, status_code=status, headers=headers, media_type="application/json")
+
+
+def status_of(code: str) -> int:
+    """The status that an error code is answered with."""
+    return STATUS[_kinds()[code]]
+
+
+@cache
+def _kinds() -> dict[str, Kind]:
+    found: dict[str, Kind] = {}
+    classes = [Error]
+    while classes:
+        each = classes.pop()
+        found[each.code] = each.kind
+        classes += each.__subclasses__()
+    return found
+
+
+def request_id(request: Request[Any, Any, Any]) -> str:
+    return str(request.scope.get("state", {}).get("request_id", ""))
+
+
+def _as_error(request: Request[Any, Any, Any], error: Exception) -> Error:
+    if isinstance(error, Error):
+        return error
+    if isinstance(error, MethodNotAllowedException):
+        return MethodNotAllowed(method=request.method, path=request.url.path)
+    if isinstance(error, NotFoundException):
+        return UnknownPath(method=request.method, path=request.url.path)
+    if isinstance(error, RequestEntityTooLarge):
+        return BodyTooLarge(limit=MAX_BODY)
+    if isinstance(error, ValidationException):
+        return Invalid(details=tuple(_detail(each) for each in _faults(error)))
+    if isinstance(error, UnicodeDecodeError):
+        return MalformedJson(reason="it is not UTF-8")
+    if isinstance(error, ClientException):
+        return MalformedJson(reason=error.detail)
+    return Bug()
+
+
+def _faults(error: ValidationException) -> list[dict[str, Any]]:
+    extra = error.extra
+    return extra if isinstance(extra, list) else [{"message": error.detail}]
+
+
+def _detail(fault: dict[str, Any]) -> Detail:
+    """Litestar writes a path as `items.0.email`; a body that is missing altogether is the key `data`."""
+    key = str(fault.get("key", ""))
+    if key in ("", "data"):
+        return Detail(field="", message="a JSON object is needed as body")
+    message = str(fault.get("message", "")).removeprefix("Value error, ")
+    return Detail(field=re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", key), message=message)
+
+
+def field_path(location: tuple[str | int, ...]) -> str:
+    """`("inboxes", 0, "email")` is `inboxes[0].email`."""
+    path = ""
+    for step in location:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
+    return path
+
+
+def refuse_nul(body: bytes) -> None:
+    """PostgreSQL's text cannot hold U+0000. Raises Invalid with the paths of the strings that do."""
+    if b"\\u0000" not in body:
+        return
+    try:
+        tree = json.loads(body)
+    except ValueError:
+        return  # the decoder will say so
+    found: list[Detail] = []
+    _find_nul(tree, (), found)
+    if found:
+        raise Invalid(details=tuple(found))
+
+
+def _find_nul(node: object, path: tuple[str | int, ...], found: list[Detail]) -> None:
+    if isinstance(node, str) and "\x00" in node:
+        found.append(Detail(field_path(path), "must not contain the character U+0000"))
+    elif isinstance(node, list):
+        for index, item in enumerate(node):
+            _find_nul(item, (*path, index), found)
+    elif isinstance(node, dict):
+        for name, item in node.items():
+            _find_nul(name, (*path, "(a field's name)"), found)
+            _find_nul(item, (*path, name), found)

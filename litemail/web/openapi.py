@@ -1,0 +1,122 @@
+"""The contract as OpenAPI 3.1, generated from the routes: what Litestar knows plus what each route says of itself."""
+
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.config import OpenAPIConfig
+
+from litemail.kit.actor import PUBLIC, SIGNED_IN, USER_ONLY
+from litemail.web.errors import ErrorBody, status_of
+
+CONFIG = OpenAPIConfig(
+    title="Litemail API",
+    version="1",
+    description="Mailbox infrastructure: domains, DNS, mailboxes and their connection to sending platforms.",
+    path="/openapi",
+    render_plugins=[],
+    enabled_endpoints=set(),
+)
+
+_BODY_METHODS = {"post", "put", "patch"}
+_ERROR_REF = {"$ref": "#/components/schemas/Error"}
+_SECURITY: list[dict[str, list[str]]] = [{"api_key": []}, {"bearer": []}]
+_ALWAYS = {
+    "400": "The body is not JSON.",
+    "401": "No credential, or none that is good.",
+    "403": "The credential may not do this.",
+    "404": "There is no such thing.",
+    "409": "Something stands in the way.",
+    "413": "The body is too large.",
+    "415": "The body is not application/json.",
+    "422": "Fields are missing or wrong; `details` lists all of them.",
+    "429": "Too many requests; `retry-after` says when to go on.",
+    "500": "A fault of ours; nothing was changed.",
+    "503": "A part of the service does not answer; `retry-after` says when to try again.",
+}
+
+
+@lru_cache(maxsize=4)
+def document(app: Litestar) -> bytes:
+    """The document as JSON, made once for each application."""
+    return msgspec.json.encode(build(app))
+
+
+def build(app: Litestar) -> dict[str, Any]:
+    tree: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(app.openapi_schema.to_schema()))
+    tree["openapi"] = "3.1.0"
+    tree["servers"] = [{"url": "/"}]
+    components = tree.setdefault("components", {})
+    components["securitySchemes"] = {
+        "api_key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+        "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    }
+    components.setdefault("schemas", {}).update(_error_schemas())
+    groups: dict[str, None] = {}
+    for route in app.routes:
+        for handler in getattr(route, "route_handlers", ()):
+            if isinstance(handler, HTTPRouteHandler) and handler.resolve_include_in_schema():
+                for method in handler.http_methods:
+                    operation = tree["paths"].get(route.path_format, {}).get(method.lower())
+                    if operation is not None:
+                        _complete(operation, handler, method.lower())
+                        groups.update(dict.fromkeys(operation.get("tags", ())))
+    tree["tags"] = [{"name": group} for group in groups]
+    return tree
+
+
+def _complete(operation: dict[str, Any], handler: HTTPRouteHandler, method: str) -> None:
+    scopes: tuple[str, ...] = handler.opt.get("scopes", (PUBLIC,))
+    public = PUBLIC in scopes
+    named = [scope for scope in scopes if scope not in (PUBLIC, SIGNED_IN, USER_ONLY)]
+    operation["x-scope"] = " ".join(named) or ("none" if public else "signed-in")
+    operation["security"] = [] if public else [{"bearer": []}] if USER_ONLY in scopes else _SECURITY
+    operation["operationId"] = handler.handler_name
+    responses = operation["responses"]
+    codes: dict[str, list[str]] = {}
+    for code in handler.opt.get("errors", ()):
+        codes.setdefault(str(status_of(code)), []).append(code)
+    for status in {*_statuses(handler, method, public=public), *codes}:
+        responses[status] = {
+            "description": _ALWAYS.get(status, "Refused."),
+            "content": {"application/json": {"schema": _ERROR_REF}},
+        }
+        if status in codes:
+            responses[status]["x-codes"] = codes[status]
+    if (example := handler.opt.get("example")) is not None:
+        success = responses[str(handler.status_code)]
+        next(iter(success["content"].values()))["examples"] = {"success": {"value": example}}
+    if (request := handler.opt.get("request_example")) is not None and "requestBody" in operation:
+        next(iter(operation["requestBody"]["content"].values()))["examples"] = {"request": {"value": request}}
+    if method in {*_BODY_METHODS, "delete"} and not public:
+        operation.setdefault("parameters", []).append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": False,
+                "description": "A fresh random value; the same request with the same key is done once.",
+                "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+            }
+        )
+
+
+def _statuses(handler: HTTPRouteHandler, method: str, *, public: bool) -> list[str]:
+    """The failures that any call of this kind can have."""
+    statuses = ["429", "500", "503"]
+    if not public:
+        statuses += ["401", "403", "404"]
+    if method in _BODY_METHODS:
+        statuses += ["400", "413", "415", "422"]
+    elif handler.opt.get("scopes"):
+        statuses.append("422")
+    if method != "get" and not public:
+        statuses.append("409")
+    return statuses
+
+
+def _error_schemas() -> dict[str, Any]:
+    (reference,), components = msgspec.json.schema_components([ErrorBody], ref_template="#/components/schemas/{name}")
+    body = components.pop(str(reference["$ref"]).rpartition("/")[2])
+    return {"Error": body, **components}

@@ -1,0 +1,1 @@
+"""What crosses slices, one use case per file; api.py holds the routes that start one."""

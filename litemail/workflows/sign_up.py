@@ -1,0 +1,68 @@
+"""A person registers, and has a sandbox workspace to try things in; later perhaps more workspaces."""
+
+import msgspec
+
+from litemail import users, workspaces
+from litemail.kit.actor import Actor, Mode
+from litemail.kit.db import Database, Tx
+from litemail.kit.errors import Error, Kind
+from litemail.kit.passwords import hash_chosen
+from litemail.kit.secrets import Secrets
+from litemail.workspaces import LivePolicy, Workspace
+
+
+class RegistrationClosed(Error):
+    kind = Kind.FORBIDDEN
+    code = "auth.registration_closed"
+    message = "This server takes no new registrations."
+    action = "Ask its operator for an account."
+
+
+class SignUp(msgspec.Struct, frozen=True):
+    user: users.User
+    workspace: Workspace
+    tokens: users.Tokens
+
+
+async def register(
+    database: Database,
+    *,
+    email: str,
+    password: str,
+    first_name: str,
+    last_name: str,
+    workspace_name: str | None,
+    secrets: Secrets,
+) -> SignUp:
+    """A user with a sandbox workspace, signed in. Raises users.EmailTaken."""
+    password_hash = await hash_chosen(password)  # before the transaction: it takes 0.1 s
+    async with database.begin_system("register") as tx:
+        user = await users.create(
+            tx, email=email, password_hash=password_hash, first_name=first_name, last_name=last_name
+        )
+        workspace = await workspaces.create(
+            tx, owner_id=user.id, name=workspace_name or f"{first_name}'s sandbox", mode="sandbox"
+        )
+        user = await users.set_default_workspace(tx, user.id, workspace.id)
+        await tx.emit(
+            "user.registered", workspace_id=workspace.id, subject=user.id, data={"email": email}, audience="audit"
+        )
+        return SignUp(user, workspace, await users.issue_tokens(tx, user.id, secrets=secrets))
+
+
+async def create_workspace(
+    tx: Tx, *, actor: Actor, name: str, mode: Mode, billing_workspace_id: str | None, live_policy: LivePolicy
+) -> Workspace:
+    """Another workspace of the acting user. Raises LiveNotAllowed and what `workspaces.create` raises."""
+    if mode == "live" and live_policy == "operator" and not await users.live_is_allowed(tx, actor.user_id):
+        user = await users.get(tx, actor.user_id)
+        raise workspaces.LiveNotAllowed(email=user.email)
+    return await workspaces.create(
+        tx, owner_id=actor.user_id, name=name, mode=mode, billing_workspace_id=billing_workspace_id
+    )
+
+
+async def set_default_workspace(tx: Tx, *, actor: Actor, workspace_id: str) -> None:
+    """Raises WorkspaceNotFound."""
+    await workspaces.get(tx, workspace_id, user_id=actor.user_id)
+    await users.set_default_workspace(tx, actor.user_id, workspace_id)
