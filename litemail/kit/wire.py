@@ -1,12 +1,18 @@
 """Shapes on the wire: request bodies are Pydantic models that refuse what they do not know; answers are Structs."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
+from litestar.di import NamedDependency
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from litemail.kit.errors import Error
+
+Thing = TypeVar("Thing")
+
+Given: TypeAlias = NamedDependency[Thing]
+"""A route's parameter that the program provides by name: `tx: Given[Tx]`."""
 
 Timestamp = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 """RFC 3339 UTC with milliseconds and Z, as `clock.rfc3339` writes it."""
@@ -42,7 +48,7 @@ def operation(
 
 
 def checked(parse: Callable[[str], object]) -> AfterValidator:
-    """Makes a Pydantic validator of a parser that raises our errors, as in `Annotated[str, checked(address.parse)]`.
+    """A Pydantic validator made of a parser that raises our errors, such as `address.parse`.
 
     The field gets the parsed value's text.
     """

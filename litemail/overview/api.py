@@ -9,7 +9,7 @@ from litemail.kit.clock import rfc3339
 from litemail.kit.db import Database, Tx
 from litemail.kit.money import Money
 from litemail.kit.pagination import Page, PageRequest, page
-from litemail.kit.wire import Timestamp, operation
+from litemail.kit.wire import Given, Timestamp, operation
 from litemail.overview import queries
 
 
@@ -61,7 +61,7 @@ class Workspace(msgspec.Struct, frozen=True):
         },
     ),
 )
-async def get_user(tx: Tx, actor: Actor) -> User:
+async def get_user(tx: Given[Tx], actor: Given[Actor]) -> User:
     row = await queries.get_user(tx, actor.user_id)
     return User(
         id=row.id,
@@ -101,7 +101,9 @@ async def get_user(tx: Tx, actor: Actor) -> User:
         },
     ),
 )
-async def list_workspaces(database: Database, actor: Actor, page_request: PageRequest) -> Page[Workspace]:
+async def list_workspaces(
+    database: Given[Database], actor: Given[Actor], page_request: Given[PageRequest]
+) -> Page[Workspace]:
     only = actor.key_workspace_ids
     async with database.begin_system("list workspaces") as tx:
         rows = await queries.list_workspaces(

@@ -4,11 +4,12 @@ from typing import Any
 
 from litestar import Request, post
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import JSONBody
 
 from litemail.kit.actor import PUBLIC, requires
 from litemail.kit.db import Database
 from litemail.kit.secrets import Secrets
-from litemail.kit.wire import operation
+from litemail.kit.wire import Given, operation
 from litemail.users import service
 from litemail.users.schemas import LogIn, RefreshToken
 from litemail.users.service import Tokens
@@ -33,7 +34,9 @@ TOKENS_EXAMPLE = {
         request_example={"email": "ada@example.com", "password": "correct horse battery"},
     ),
 )
-async def log_in(data: LogIn, database: Database, secrets: Secrets, request: Request[Any, Any, Any]) -> Tokens:
+async def log_in(
+    data: JSONBody[LogIn], database: Given[Database], secrets: Given[Secrets], request: Request[Any, Any, Any]
+) -> Tokens:
     user_id = await service.log_in(
         database,
         email=data.email,
@@ -58,7 +61,7 @@ async def log_in(data: LogIn, database: Database, secrets: Secrets, request: Req
         request_example={"refresh_token": TOKENS_EXAMPLE["refresh_token"]},
     ),
 )
-async def refresh(data: RefreshToken, database: Database, secrets: Secrets) -> Tokens:
+async def refresh(data: JSONBody[RefreshToken], database: Given[Database], secrets: Given[Secrets]) -> Tokens:
     async with database.begin_system("refresh") as tx:
         tokens = await service.refresh(tx, data.refresh_token, secrets=secrets)
     if tokens is None:
@@ -76,7 +79,7 @@ async def refresh(data: RefreshToken, database: Database, secrets: Secrets) -> T
         request_example={"refresh_token": TOKENS_EXAMPLE["refresh_token"]},
     ),
 )
-async def log_out(data: RefreshToken, database: Database) -> None:
+async def log_out(data: JSONBody[RefreshToken], database: Given[Database]) -> None:
     async with database.begin_system("sign-out") as tx:
         await service.log_out(tx, data.refresh_token)
 

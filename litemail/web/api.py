@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from litestar import Litestar, Request, Router
 from litestar.di import Provide
-from litestar.handlers import HTTPRouteHandler
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.params import Parameter
 from litestar.plugins.pydantic import PydanticPlugin
 
@@ -43,7 +43,13 @@ def create(
     more_routes: Sequence[HTTPRouteHandler] = (),
 ) -> Litestar:
     """The API. `resources` are handed to routes by name, `more_routes` are those of parts that `web` may not import."""
-    guard = auth.Authenticator(database=database, secrets=secrets, limiter=RateLimiter(rate_limit), key_uses=key_uses)
+    authenticator = auth.Authenticator(
+        database=database, secrets=secrets, limiter=RateLimiter(rate_limit), key_uses=key_uses
+    )
+
+    async def guard(connection: auth.Connection, handler: BaseRouteHandler) -> None:
+        await authenticator.check(connection, handler)  # Litestar copies guards deeply, which only a function survives
+
     given: Mapping[str, object] = {"database": database, "secrets": secrets, **resources}
     v1 = Router(
         "/v1",

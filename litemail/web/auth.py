@@ -46,7 +46,7 @@ class Authenticator:
         self._limiter = limiter
         self._key_uses = key_uses
 
-    async def __call__(self, connection: Connection, handler: BaseRouteHandler) -> None:
+    async def check(self, connection: Connection, handler: BaseRouteHandler) -> None:
         scopes: tuple[str, ...] = handler.opt.get("scopes", ())
         if PUBLIC in scopes:
             return

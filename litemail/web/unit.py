@@ -11,6 +11,7 @@ from litemail.kit import idempotency
 from litemail.kit.actor import Actor
 from litemail.kit.db import Database, Tx
 from litemail.kit.secrets import Secrets
+from litemail.kit.wire import Given
 
 _REPEATABLE = {"POST", "PUT", "PATCH", "DELETE"}
 _FAILED = 400
@@ -37,7 +38,9 @@ class Unit:
         self.call: idempotency.Call | None = None
 
 
-async def provide_tx(request: Request[Any, Any, Any], actor: Actor, database: Database, secrets: Secrets) -> Tx:
+async def provide_tx(
+    request: Request[Any, Any, Any], actor: Given[Actor], database: Given[Database], secrets: Given[Secrets]
+) -> Tx:
     """The transaction of this request. Raises Replay when the same call was made before."""
     unit: Unit = request.scope["state"]["unit"]
     tx = unit.tx = await unit.stack.enter_async_context(database.begin(actor))

@@ -3,11 +3,12 @@
 import msgspec
 from litestar import post
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import JSONBody
 
 from litemail.kit.actor import PUBLIC, USER_ONLY, Actor, requires
 from litemail.kit.db import Database, Tx
 from litemail.kit.secrets import Secrets
-from litemail.kit.wire import operation
+from litemail.kit.wire import Given, operation
 from litemail.users.api import TOKENS_EXAMPLE
 from litemail.users.schemas import Register, User
 from litemail.users.schemas import show as show_user
@@ -52,7 +53,9 @@ class Registered(msgspec.Struct, frozen=True):
         },
     ),
 )
-async def register(data: Register, database: Database, secrets: Secrets, registration_open: bool) -> Registered:
+async def register(
+    data: JSONBody[Register], database: Given[Database], secrets: Given[Secrets], registration_open: Given[bool]
+) -> Registered:
     if not registration_open:
         raise sign_up.RegistrationClosed
     done = await sign_up.register(
@@ -81,7 +84,9 @@ async def register(data: Register, database: Database, secrets: Secrets, registr
         request_example={"name": "Acme", "mode": "sandbox"},
     ),
 )
-async def create_workspace(data: WorkspaceCreate, tx: Tx, actor: Actor, live_policy: LivePolicy) -> Workspace:
+async def create_workspace(
+    data: JSONBody[WorkspaceCreate], tx: Given[Tx], actor: Given[Actor], live_policy: Given[LivePolicy]
+) -> Workspace:
     row = await sign_up.create_workspace(
         tx,
         actor=actor,

@@ -2,11 +2,12 @@
 
 from litestar import delete, get, post, put
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath, JSONBody
 
 from litemail.kit.actor import USER_ONLY, Actor, requires
 from litemail.kit.db import Tx
 from litemail.kit.pagination import Page, PageRequest
-from litemail.kit.wire import operation
+from litemail.kit.wire import Given, operation
 from litemail.workspaces import keys, service
 from litemail.workspaces.schemas import (
     ApiKey,
@@ -50,7 +51,7 @@ KEY_EXAMPLE = {
         example=WORKSPACE_EXAMPLE,
     ),
 )
-async def get_workspace(workspace_id: str, tx: Tx, actor: Actor) -> Workspace:
+async def get_workspace(workspace_id: FromPath[str], tx: Given[Tx], actor: Given[Actor]) -> Workspace:
     service.check_key_reaches(actor, workspace_id)
     return show_workspace(await service.get(tx, workspace_id, user_id=actor.user_id))
 
@@ -67,7 +68,9 @@ async def get_workspace(workspace_id: str, tx: Tx, actor: Actor) -> Workspace:
         request_example={"name": "Acme"},
     ),
 )
-async def update_workspace(workspace_id: str, data: WorkspaceUpdate, tx: Tx, actor: Actor) -> Workspace:
+async def update_workspace(
+    workspace_id: FromPath[str], data: JSONBody[WorkspaceUpdate], tx: Given[Tx], actor: Given[Actor]
+) -> Workspace:
     service.check_key_reaches(actor, workspace_id)
     row = await service.update(tx, workspace_id, name=data.name, billing_workspace_id=data.billing_workspace_id)
     return show_workspace(row)
@@ -86,7 +89,7 @@ async def update_workspace(workspace_id: str, data: WorkspaceUpdate, tx: Tx, act
         request_example={"name": "Back office", "scopes": ["domains:read", "mailboxes:read"]},
     ),
 )
-async def create_key(data: ApiKeyCreate, tx: Tx) -> NewApiKey:
+async def create_key(data: JSONBody[ApiKeyCreate], tx: Given[Tx]) -> NewApiKey:
     new = await keys.create_key(
         tx,
         name=data.name,
@@ -107,7 +110,7 @@ async def create_key(data: ApiKeyCreate, tx: Tx) -> NewApiKey:
         example={"data": [KEY_EXAMPLE], "next_cursor": None},
     ),
 )
-async def list_keys(tx: Tx, page_request: PageRequest) -> Page[ApiKey]:
+async def list_keys(tx: Given[Tx], page_request: Given[PageRequest]) -> Page[ApiKey]:
     return (await keys.list_keys(tx, page_request)).map(show_key)
 
 
@@ -120,7 +123,7 @@ async def list_keys(tx: Tx, page_request: PageRequest) -> Page[ApiKey]:
         errors=("api_key.not_found",),
     ),
 )
-async def revoke_key(key_id: str, tx: Tx) -> None:
+async def revoke_key(key_id: FromPath[str], tx: Given[Tx]) -> None:
     await keys.revoke_key(tx, key_id)
 
 

@@ -1,0 +1,207 @@
+"""The tests' world: a real PostgreSQL, one database a worker made from a template, and no network but loopback."""
+
+import asyncio
+import ipaddress
+import secrets as random
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from psycopg import AsyncConnection, sql
+from psycopg.conninfo import make_conninfo
+
+from litemail.kit import embedded_pg
+from litemail.kit.actor import Actor, Mode, Role
+from litemail.kit.db import Database
+from litemail.kit.migrate import migrate
+from litemail.kit.secrets import Secrets
+from litemail.web import api
+from litemail.workflows import sign_up
+from litemail.workspaces import roles
+
+MIGRATIONS = Path(api.__file__).parent.parent / "migrations"
+
+_connect = socket.socket.connect
+_connect_ex = socket.socket.connect_ex
+
+
+def _refuse_outside(address: object) -> None:
+    if isinstance(address, tuple) and not ipaddress.ip_address(address[0].partition("%")[0]).is_loopback:
+        raise AssertionError(f"a test tried to reach {address}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_network() -> None:
+    """Fails the test that tries to leave the machine."""
+
+    def connect(self: socket.socket, address: object) -> None:
+        _refuse_outside(address)
+        _connect(self, address)  # type: ignore[arg-type] - whatever the caller gave
+
+    def connect_ex(self: socket.socket, address: object) -> int:
+        _refuse_outside(address)
+        return _connect_ex(self, address)  # type: ignore[arg-type] - whatever the caller gave
+
+    socket.socket.connect = connect  # type: ignore[assignment, method-assign] - patches the door itself
+    socket.socket.connect_ex = connect_ex  # type: ignore[assignment, method-assign] - patches the door itself
+
+
+@pytest.fixture(scope="session")
+async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[embedded_pg.Cluster]:
+    running = await embedded_pg.start(tmp_path_factory.mktemp("postgres") / "postgres", durable=False)
+    yield running
+    await embedded_pg.stop(running)
+
+
+@dataclass(frozen=True)
+class Databases:
+    """Makes databases out of the migrated template."""
+
+    cluster: embedded_pg.Cluster
+
+    @asynccontextmanager
+    async def fresh(self, *, size: int = 10) -> AsyncIterator[Database]:
+        """An empty database of its own, for tests that count everything."""
+        name = f"test_{random.token_hex(6)}"
+        await self.statement(sql.SQL("CREATE DATABASE {} TEMPLATE litemail_template").format(sql.Identifier(name)))
+        url = self.cluster.url(database=name)
+        database = Database(
+            app_url=make_conninfo(url, user="litemail_app", password="app"),
+            system_url=make_conninfo(url, user="litemail_system", password="system"),
+            size=size,
+        )
+        await database.open()
+        try:
+            yield database
+        finally:
+            await database.close()
+            await self.statement(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    async def statement(self, statement: sql.Composed) -> None:
+        async with await AsyncConnection.connect(self.cluster.url(), autocommit=True) as connection:
+            await connection.execute(statement)
+
+
+@pytest.fixture(scope="session")
+async def databases(cluster: embedded_pg.Cluster) -> Databases:
+    made = Databases(cluster)
+    await made.statement(sql.SQL("CREATE DATABASE litemail_template").format())
+    await migrate(
+        cluster.url(database="litemail_template"), migrations=MIGRATIONS, app_password="app", system_password="system"
+    )
+    return made
+
+
+@pytest.fixture(scope="session")
+async def database(databases: Databases) -> AsyncIterator[Database]:
+    """The worker's database. Tests share it, each with workspaces of its own."""
+    async with databases.fresh() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def secrets() -> Secrets:
+    return Secrets({"k1": b"\x01" * 32})
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who has registered, with a sandbox workspace."""
+
+    email: str
+    user_id: str
+    workspace_id: str
+    access_token: str
+    refresh_token: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.access_token}"}
+
+    def actor(self, *, role: Role = "owner", mode: Mode = "sandbox") -> Actor:
+        return Actor(
+            user_id=self.user_id,
+            workspace_id=self.workspace_id,
+            paying_workspace_id=self.workspace_id,
+            mode=mode,
+            role=role,
+            scopes=roles.ROLE_SCOPES[role],
+        )
+
+
+NewPerson = Callable[[], Awaitable[Person]]
+
+
+@pytest.fixture(scope="session")
+def new_person(database: Database, secrets: Secrets) -> NewPerson:
+    """Registers somebody new at each call."""
+
+    async def register() -> Person:
+        email = f"{random.token_hex(6)}@example.com"
+        done = await sign_up.register(
+            database,
+            email=email,
+            password="correct horse battery",
+            first_name="Ada",
+            last_name="Lovelace",
+            workspace_name=None,
+            secrets=secrets,
+        )
+        return Person(email, done.user.id, done.workspace.id, done.tokens.access_token, done.tokens.refresh_token)
+
+    return register
+
+
+@pytest.fixture
+async def person(new_person: NewPerson) -> Person:
+    return await new_person()
+
+
+class Unheard:
+    """Key uses that nobody writes down."""
+
+    def used(self, key_id: str) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+async def client(database: Database, secrets: Secrets) -> AsyncIterator[httpx.AsyncClient]:
+    """The API itself, without a socket in between. Sends no credential by itself."""
+
+    async def ready() -> dict[str, str]:
+        return {"database": "ok"}
+
+    app = api.create(
+        database=database,
+        secrets=secrets,
+        rate_limit=0,
+        key_uses=Unheard(),
+        ready=ready,
+        resources={"live_policy": "operator", "registration_open": True},
+    )
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://litemail.test") as made:
+        yield made
+
+
+@pytest.fixture
+async def as_person(client: httpx.AsyncClient, person: Person) -> Callable[..., Awaitable[httpx.Response]]:
+    """Calls the API as `person`: `await as_person("GET", "/v1/users")`."""
+
+    async def call(method: str, path: str, **more: object) -> httpx.Response:
+        given = more.pop("headers", {})
+        assert isinstance(given, dict)
+        return await client.request(method, path, headers={**person.headers, **given}, **more)  # type: ignore[arg-type] - passed on as given
+
+    return call
+
+
+async def eventually(check: Callable[[], Awaitable[bool]], *, seconds: float = 10) -> None:
+    """Polls until the check is true; fails after the deadline."""
+    async with asyncio.timeout(seconds):
+        while not await check():  # noqa: ASYNC110 - it may look into the database or another process
+            await asyncio.sleep(0.02)
