@@ -44,7 +44,7 @@ P = ParamSpec("P")
 log = structlog.get_logger("postgresql")
 
 
-class Answer(Enum):
+class _Answer(Enum):
     READY = "ready"
     NOT_YET = "not yet"
     NONE = "none"
@@ -98,7 +98,9 @@ class Cluster:
     def url(self, *, database: str = "postgres") -> str:
         """A libpq URL for the superuser over the Unix socket; holds the password."""
         host = quote(str(self.socket_folder), safe="")
-        return f"postgresql://postgres:{quote(self.password, safe='')}@/{quote(database, safe='')}?host={host}"
+        return (
+            f"postgresql://postgres:{quote(self.password, safe='')}@/{quote(database, safe='')}?host={host}&port=5432"
+        )
 
 
 async def start(folder: Path, *, durable: bool = True) -> Cluster:
@@ -107,14 +109,15 @@ async def start(folder: Path, *, durable: bool = True) -> Cluster:
     There is no limit on the time that recovery takes. `durable=False` is for tests: nothing is forced to disk.
     Raises ServerDied, InitFailed, OtherVersion, PasswordLost, FolderNotUsable, BinariesMissing, NoUnprivilegedUser.
     """
-    postgres_folder.prepare(folder)
+    folder = postgres_folder.prepare(folder)
     membership = _Membership(postgres_folder.open_private(folder / "users.lock"))
+
+    def arrive(_: bool) -> None:
+        membership.join()
+        (folder / "transient").unlink(missing_ok=True)
+
     try:
-        async with _deciding(folder) as start_lock:
-            membership.join()
-            (folder / "transient").unlink(missing_ok=True)
-            cluster = await _running(folder, start_lock=start_lock, durable=durable, membership=membership)
-        await _answering(cluster)
+        cluster = await _running(folder, arrive=arrive, durable=durable, membership=membership)
     except BaseException:
         await _leave(folder, membership)
         raise
@@ -137,17 +140,17 @@ async def attached(folder: Path) -> AsyncIterator[Cluster]:
 
     Raises what `start` and `stop` raise.
     """
-    postgres_folder.prepare(folder)
+    folder = postgres_folder.prepare(folder)
     guests = postgres_folder.open_private(folder / "guests.lock")
     transient = folder / "transient"
+
+    def arrive(alone: bool) -> None:
+        fcntl.flock(guests, fcntl.LOCK_SH)
+        if alone:
+            os.close(postgres_folder.open_private(transient))
+
     try:
-        async with _deciding(folder) as start_lock:
-            fcntl.flock(guests, fcntl.LOCK_SH)
-            if not _lives(folder):
-                os.close(postgres_folder.open_private(transient))
-            cluster = await _running(folder, start_lock=start_lock, durable=True, membership=None)
-        await _answering(cluster)
-        yield cluster
+        yield await _running(folder, arrive=arrive, durable=True, membership=None)
     finally:
         try:
             async with _deciding(folder):
@@ -170,22 +173,33 @@ async def _leave(folder: Path, membership: _Membership) -> None:
                 membership.leave()
 
 
-async def _running(folder: Path, *, start_lock: int, durable: bool, membership: _Membership | None) -> Cluster:
-    """Adopts the live server, or launches one. Raises ServerDied and what keeps a server from being launched."""
-    await _until(lambda: _is_settled(folder), "what is left of an earlier PostgreSQL to end")
-    if not _lives(folder):
-        await _to_its_end(_spawn, folder, start_lock, durable)
-        await _until(lambda: _has_begun(folder) or not _lives(folder), "PostgreSQL to begin")
-    pid_file = postgres_folder.read_pid_file(folder)
-    if pid_file is None or not _lives(folder):
-        raise _died(folder)
-    return Cluster(
-        folder=folder,
-        socket_folder=postgres_folder.socket_folder(folder),
-        pid=pid_file.pid,
-        password=postgres_folder.read_password(folder),
-        membership=membership,
-    )
+async def _running(
+    folder: Path, *, arrive: Callable[[bool], None], durable: bool, membership: _Membership | None
+) -> Cluster:
+    """Adopts the live server, or launches one, and waits for it.
+
+    `arrive` takes our place among its users; it is told whether a server is about to be launched.
+    Raises ServerDied and what keeps a server from being launched.
+    """
+    while True:
+        async with _deciding(folder) as start_lock:
+            await _until(lambda: _is_settled(folder), "what is left of an earlier PostgreSQL to end")
+            launch = not _lives(folder)
+            arrive(launch)
+            if launch:
+                await _to_its_end(_spawn, folder, start_lock, durable)
+                await _until(lambda: _has_begun(folder) or not _lives(folder), "PostgreSQL to begin")
+            pid_file = postgres_folder.read_pid_file(folder)
+        if await _until_ready(folder) and pid_file:
+            return Cluster(
+                folder=folder,
+                socket_folder=postgres_folder.socket_folder(folder),
+                pid=pid_file.pid,
+                password=postgres_folder.read_password(folder),
+                membership=membership,
+            )
+        if launch:  # else it was adopted in its last moments
+            raise ServerDied(tail=postgres_folder.log_tail(folder), path=folder / "postgresql.log")
 
 
 async def _is_settled(folder: Path) -> bool:
@@ -196,7 +210,7 @@ async def _is_settled(folder: Path) -> bool:
     if pid_file is None:
         return False
     if not _is_postmaster(folder, pid_file.pid):
-        return await asyncio.to_thread(_ping, folder) is not Answer.NONE
+        return await asyncio.to_thread(_ping, folder) is not _Answer.NONE
     if pid_file.status == "stopping":
         _signal(pid_file.pid, signal.SIGINT)  # turns a stop that waits for its clients into one that does not
         return False
@@ -235,33 +249,53 @@ def _has_begun(folder: Path) -> bool:
     return pid_file is not None and pid_file.status != ""
 
 
-async def _answering(cluster: Cluster) -> None:
-    """Waits until the server takes connections, for as long as it lives. Raises ServerDied."""
+async def _until_ready(folder: Path) -> bool:
+    """Waits until the server takes connections, as long as that may take; False when it died."""
+    lives = True
 
-    async def ready() -> bool:
-        if not _lives(cluster.folder):
-            raise _died(cluster.folder)
-        pid_file = postgres_folder.read_pid_file(cluster.folder)
+    async def decided() -> bool:
+        nonlocal lives
+        lives = _lives(folder)
+        if not lives:
+            return True
+        pid_file = postgres_folder.read_pid_file(folder)
         if pid_file is None or pid_file.status != "ready":
             return False
-        return await asyncio.to_thread(_ping, cluster.folder) is Answer.READY
+        return await asyncio.to_thread(_ping, folder) is _Answer.READY
 
-    await _until(ready, "PostgreSQL to recover")
+    await _until(decided, "PostgreSQL to recover")
+    return lives
 
 
 async def _stop_server(folder: Path) -> None:
     """Fast stop, and an immediate one when that takes too long. Raises NotStopped."""
+    pid_file = postgres_folder.read_pid_file(folder)
+    unseen = pid_file is not None and _lives(folder) and not _is_postmaster(folder, pid_file.pid)
+    if unseen and await asyncio.to_thread(_ping, folder) is not _Answer.NONE:
+        raise NotStopped(folder=folder, reason="it answers, but its process cannot be seen from here.")
     for number, limit in ((signal.SIGINT, FAST_STOP_LIMIT), (signal.SIGQUIT, IMMEDIATE_STOP_LIMIT)):
-        pid_file = postgres_folder.read_pid_file(folder)
-        if pid_file and _is_postmaster(folder, pid_file.pid):
-            _signal(pid_file.pid, number)
-        elif _lives(folder) and await asyncio.to_thread(_ping, folder) is not Answer.NONE:
-            raise NotStopped(folder=folder, reason="it answers, but its process cannot be seen from here")
-        if await _until(lambda: not _lives(folder), "PostgreSQL to stop", limit=limit):
+        if await _until(_stopping(folder, number), "PostgreSQL to stop", limit=limit):
             postgres_folder.remove_socket_alias(folder)
             (folder / "transient").unlink(missing_ok=True)
             return
-    raise NotStopped(folder=folder, reason="it did not react to an immediate stop")
+    raise NotStopped(folder=folder, reason="it did not react to an immediate stop.")
+
+
+def _stopping(folder: Path, number: signal.Signals) -> Callable[[], bool]:
+    """Whether the server is gone; sends the signal once, as soon as there is a postmaster to take it."""
+    told = 0
+
+    def gone() -> bool:
+        nonlocal told
+        if not _lives(folder):
+            return True
+        pid_file = postgres_folder.read_pid_file(folder)
+        if pid_file and pid_file.pid != told and _is_postmaster(folder, pid_file.pid):
+            told = pid_file.pid
+            _signal(told, number)
+        return False
+
+    return gone
 
 
 async def _take_care(cluster: Cluster) -> None:
@@ -306,21 +340,19 @@ def _judge(folder: Path, pid: int) -> bool | None:
         return None
 
 
-def _ping(folder: Path) -> Answer:
+def _ping(folder: Path) -> _Answer:
     from psycopg import conninfo, pq  # noqa: PLC0415 - takes 0.1 s, which every command line would pay
 
     host = str(postgres_folder.socket_folder(folder))
-    outcome = pq.PGconn.ping(conninfo.make_conninfo(host=host, connect_timeout=3).encode())
-    return {pq.Ping.OK: Answer.READY, pq.Ping.REJECT: Answer.NOT_YET}.get(pq.Ping(outcome), Answer.NONE)
+    # Named in full: libpq would ask the environment and the list of system users for what is missing.
+    target = conninfo.make_conninfo(host=host, port=5432, user="postgres", dbname="postgres", connect_timeout=3)
+    outcome = pq.PGconn.ping(os.fsencode(target))
+    return {pq.Ping.OK: _Answer.READY, pq.Ping.REJECT: _Answer.NOT_YET}.get(pq.Ping(outcome), _Answer.NONE)
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, number)
-
-
-def _died(folder: Path) -> ServerDied:
-    return ServerDied(tail=postgres_folder.log_tail(folder), path=folder / "postgresql.log")
 
 
 @asynccontextmanager

@@ -117,14 +117,16 @@ class PidFile:
     status: str
 
 
-def prepare(folder: Path) -> None:
-    """Makes the folder, private to us."""
+def prepare(folder: Path) -> Path:
+    """Makes the folder, private to us; its absolute path. Raises FolderNotUsable."""
+    folder = folder.absolute()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
         os.close(open_private(folder / "users.lock"))
     except OSError as error:
         raise FolderNotUsable(folder=folder, reason=error.strerror) from error
+    return folder
 
 
 def open_private(path: Path, flags: int = os.O_RDWR) -> int:
@@ -262,7 +264,7 @@ def remove_pid_files(folder: Path) -> None:
 
 def socket_folder(folder: Path) -> Path:
     """The folder to connect to: `data`, or a short private way to it, made when there is none."""
-    data = (folder / "data").absolute()
+    data = folder / "data"
     if _fits(data):
         return data
     recorded = Path(_content(folder / "socket_alias") or "/nowhere")
@@ -273,7 +275,7 @@ def socket_folder(folder: Path) -> Path:
 
 def restore_socket_alias(folder: Path, alias: Path) -> None:
     """Makes a way that is gone again: temporary folders are cleaned of what looks old."""
-    data = (folder / "data").absolute()
+    data = folder / "data"
     if alias != data and not _is_our_alias(alias, data):
         with suppress(OSError):
             alias.parent.mkdir(mode=0o700)
@@ -283,7 +285,7 @@ def restore_socket_alias(folder: Path, alias: Path) -> None:
 def remove_socket_alias(folder: Path) -> None:
     record = folder / "socket_alias"
     recorded = Path(_content(record) or "/nowhere")
-    if _is_our_alias(recorded, (folder / "data").absolute()):
+    if _is_our_alias(recorded, folder / "data"):
         shutil.rmtree(recorded.parent, ignore_errors=True)
     record.unlink(missing_ok=True)
 
