@@ -1,0 +1,84 @@
+"""All settings, each with its meaning. Sources, the first that knows wins: command-line options, `LITEMAIL_*`
+variables, `litemail.toml` in the data folder, the defaults here.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import platformdirs
+from pydantic import Field, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from litemail.kit.logging import Level
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+DEFAULT_DATA_DIR = Path(platformdirs.user_data_dir("litemail", appauthor=False))
+
+
+class Settings(BaseSettings):
+    """One flat tree. A variable is the field's name in capitals after `LITEMAIL_`."""
+
+    model_config = SettingsConfigDict(env_prefix="LITEMAIL_", extra="ignore", frozen=True, validate_default=True)
+
+    data_dir: Path = Field(DEFAULT_DATA_DIR, description="Folder of everything that is kept: database, mail, keys.")
+    host: str = Field("127.0.0.1", description="Address that all servers listen on.")
+    http_port: Port = Field(8080, description="Port of the API. For every port, 0 takes any free one.")
+    dns_port: Port = Field(8053, description="Port of the DNS server, UDP and TCP.")
+    smtp_port: Port = Field(8025, description="Port where mail for our addresses comes in.")
+    submission_port: Port = Field(8587, description="Port where mailboxes send, with STARTTLS and a password.")
+    imap_port: Port = Field(8143, description="Port of IMAP with STARTTLS.")
+    imaps_port: Port = Field(8993, description="Port of IMAP under TLS from the first byte.")
+    sandbox_http_port: Port = Field(0, description="Port of the sandbox's sending platforms.")
+    sandbox_imap_port: Port = Field(0, description="Port of the sandbox's IMAP server (Gmail, Outlook, ... twins).")
+    sandbox_smtp_port: Port = Field(0, description="Port of the sandbox's submission server.")
+    database_url: SecretStr | None = Field(
+        None, description="PostgreSQL 15 or later, as a login that may create roles or owns ours. Unset: embedded."
+    )
+    database_app_url: SecretStr | None = Field(
+        None, description="The same database as litemail_app. Unset: the role is made, with a derived password."
+    )
+    database_system_url: SecretStr | None = Field(
+        None, description="The same database as litemail_system. Unset: the role is made, with a derived password."
+    )
+    database_pool: int = Field(10, ge=2, le=200, description="Connections per role and process.")
+    master_keys: SecretStr | None = Field(
+        None,
+        description="Keys that seal stored secrets, newest first: `name:base64 of 32 bytes`, comma-separated. "
+        "Unset: `master.keys` in the data folder, made on the first start.",
+    )
+    mail_hostname: str = Field("mail.litemail.test", description="Name of the mail host: target of MX records.")
+    name_server_domain: str = Field(
+        "litemail.test", description="Domain of our name servers: ns01 to ns16 below it answer for hosted zones."
+    )
+    live_workspaces: Literal["operator", "open"] = Field(
+        "operator", description="Who may create live workspaces: those approved by the operator, or everybody."
+    )
+    registration_open: bool = Field(True, description="Whether anybody may register (into a sandbox workspace).")
+    mailboxes_per_domain: int = Field(5, ge=1, le=100_000, description="How many mailboxes a domain may have.")
+    rate_limit: int = Field(50, ge=0, le=100_000, description="Requests a second for each key or user; 0 is no limit.")
+    platform_password_exchange: bool = Field(
+        True, description="Whether a platform's e-mail and password are exchanged for an API key (undocumented calls)."
+    )
+    worker_concurrency: int = Field(8, ge=1, le=200, description="Jobs that one worker runs at once.")
+    log_level: Level = Field("info", description="debug, info, warning or error.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - named by the base class
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - named by the base class
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The file lies in the data folder, which only options and variables can name."""
+        named = {**env_settings(), **init_settings()}
+        folder = Path(named.get("data_dir") or DEFAULT_DATA_DIR)
+        file = TomlConfigSettingsSource(settings_cls, folder / "litemail.toml")
+        return init_settings, env_settings, file
