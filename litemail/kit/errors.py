@@ -12,6 +12,7 @@ An error class is written next to the code that raises it:
     raise NameTaken(name="Acme", field="name")
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import ClassVar
 
@@ -56,7 +57,10 @@ class Detail(msgspec.Struct, frozen=True):
 
 
 class Error(Exception):
-    """Base of all expected errors. `message` and `action` are templates over the data given at the raise."""
+    """Base of all expected errors. `message` and `action` are templates over the data given at the raise.
+
+    `details` names wrong fields, `retry_after` is in seconds, `extra` is shown beside the error's own fields.
+    """
 
     kind: ClassVar[Kind] = Kind.BUG
     code: ClassVar[str] = "bug"
@@ -71,12 +75,14 @@ class Error(Exception):
         stage: str | None = None,
         details: tuple[Detail, ...] = (),
         retry_after: float | None = None,
+        extra: Mapping[str, object] | None = None,
         **data: object,
     ) -> None:
         self.field = field
         self.stage = stage
         self.details = details or ((Detail(field, self.message.format(**data)),) if field else ())
         self.retry_after = retry_after
+        self.extra = extra or {}
         self.data = data
         super().__init__(self.message.format(**data))
 

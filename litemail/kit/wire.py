@@ -5,9 +5,9 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
 from litestar.di import NamedDependency
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from litemail.kit.errors import Error
+from litemail.kit.errors import Detail, Error, Invalid
 
 Thing = TypeVar("Thing")
 
@@ -32,18 +32,25 @@ def operation(
     errors: tuple[str, ...] = (),
     example: object = None,
     request_example: object = None,
+    request_models: tuple[type[RequestModel], ...] = (),
     description: str | None = None,
 ) -> dict[str, Any]:
     """What every route says of itself, as keyword arguments for Litestar's decorators.
 
     `errors` are the codes it can answer beyond those of every call; `example` is a true answer of its success,
-    `request_example` a body that leads to it.
+    `request_example` a body that leads to it; `request_models` are what a body can be where `one_or_many` reads it.
     """
     return {
         "summary": summary,
         "description": description,
         "tags": [group],
-        "opt": {**scope, "errors": errors, "example": example, "request_example": request_example},
+        "opt": {
+            **scope,
+            "errors": errors,
+            "example": example,
+            "request_example": request_example,
+            "request_models": request_models,
+        },
     }
 
 
@@ -64,3 +71,30 @@ def checked(parse: Callable[[str], object]) -> AfterValidator:
 
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 """A name that people give to something."""
+
+
+One = TypeVar("One", bound=RequestModel)
+Many = TypeVar("Many", bound=RequestModel)
+
+
+def one_or_many(data: dict[str, Any], one: type[One], many: type[Many], *, key: str) -> One | Many:
+    """Reads a body that is either one thing or `{key: [things]}`. Raises Invalid with the paths of all faults.
+
+    A union of models would do it, but its errors name the branches of the union instead of the fields.
+    """
+    try:
+        return many.model_validate(data) if key in data else one.model_validate(data)
+    except ValidationError as error:
+        raise Invalid(
+            details=tuple(
+                Detail(field_path(fault["loc"]), fault["msg"].removeprefix("Value error, ")) for fault in error.errors()
+            )
+        ) from None
+
+
+def field_path(location: tuple[str | int, ...]) -> str:
+    """`("inboxes", 0, "email")` is `inboxes[0].email`."""
+    path = ""
+    for step in location:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
+    return path

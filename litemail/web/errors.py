@@ -21,6 +21,7 @@ from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from litemail.kit import clock
 from litemail.kit.errors import Detail, Error, Invalid, Kind
+from litemail.kit.wire import field_path
 
 STATUS: Mapping[Kind, int] = {
     Kind.MALFORMED: 400,
@@ -110,7 +111,7 @@ class Bug(Error):
 MAX_BODY = 5 * 1024 * 1024
 
 
-def render_error(request: Request[Any, Any, Any], error: Exception) -> Response[ErrorBody]:
+def render_error(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, object]]:
     """The one exception handler of the API."""
     known = _as_error(request, error)
     status = STATUS[known.kind]
@@ -134,7 +135,8 @@ def render_error(request: Request[Any, Any, Any], error: Exception) -> Response[
         headers["retry-after"] = str(max(1, round(known.retry_after or 5)))
     if status == HTTPStatus.UNAUTHORIZED:
         headers["www-authenticate"] = "Bearer"
-    return Response(body, status_code=status, headers=headers, media_type="application/json")
+    content = {**msgspec.to_builtins(body), **known.extra}
+    return Response(content, status_code=status, headers=headers, media_type="application/json")
 
 
 def status_of(code: str) -> int:
@@ -187,14 +189,6 @@ def _detail(fault: dict[str, Any]) -> Detail:
         return Detail(field="", message="a JSON object is needed as body")
     message = str(fault.get("message", "")).removeprefix("Value error, ")
     return Detail(field=re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", key), message=message)
-
-
-def field_path(location: tuple[str | int, ...]) -> str:
-    """`("inboxes", 0, "email")` is `inboxes[0].email`."""
-    path = ""
-    for step in location:
-        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
-    return path
 
 
 def refuse_nul(body: bytes) -> None:

@@ -10,6 +10,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 
 from litemail.kit.actor import PUBLIC, SIGNED_IN, USER_ONLY
+from litemail.kit.wire import RequestModel
 from litemail.web.errors import ErrorBody, status_of
 
 
@@ -96,6 +97,11 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler, method: str)
     if (example := handler.opt.get("example")) is not None:
         success = responses[str(handler.status_code)]
         next(iter(success["content"].values()))["examples"] = {"success": {"value": example}}
+    if models := handler.opt.get("request_models"):
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": {"oneOf": [_schema_of(model) for model in models]}}},
+        }
     if (request := handler.opt.get("request_example")) is not None and "requestBody" in operation:
         next(iter(operation["requestBody"]["content"].values()))["examples"] = {"request": {"value": request}}
     if method in {*_BODY_METHODS, "delete"} and not public:
@@ -122,6 +128,22 @@ def _statuses(handler: HTTPRouteHandler, method: str, *, public: bool) -> list[s
     if method != "get" and not public:
         statuses.append("409")
     return statuses
+
+
+def _schema_of(model: type[RequestModel]) -> dict[str, Any]:
+    """A request model as a schema without references, so that it can stand anywhere."""
+    schema = model.model_json_schema()
+    return dict(_inlined(schema, schema.pop("$defs", {})))
+
+
+def _inlined(node: Any, definitions: dict[str, Any]) -> Any:
+    if isinstance(node, dict):
+        if "$ref" in node:
+            return _inlined(definitions[node["$ref"].rpartition("/")[2]], definitions)
+        return {name: _inlined(item, definitions) for name, item in node.items()}
+    if isinstance(node, list):
+        return [_inlined(item, definitions) for item in node]
+    return node
 
 
 def _error_schemas() -> dict[str, Any]:

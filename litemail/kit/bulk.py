@@ -1,0 +1,74 @@
+"""Bulk calls: one result for each item, by its place in the request."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import msgspec
+from litestar import Response
+
+from litemail.kit.errors import Detail, Error, Kind, Problem
+
+ACCEPTED = 202
+OK = 200
+
+
+class BulkItem(msgspec.Struct, frozen=True):
+    """What became of the item at `index`: accepted with its id, or rejected with the problem."""
+
+    index: int
+    status: Literal["accepted", "rejected"]
+    id: str | None = None
+    error: Problem | None = None
+
+
+class BulkResult(msgspec.Struct, frozen=True):
+    results: list[BulkItem]
+    accepted: int
+    rejected: int
+
+
+class AllRejected(Error):
+    kind = Kind.INVALID
+    code = "bulk.rejected"
+    message = "None of the {count} items was accepted; details says why."
+    action = "Correct the items and send them again."
+
+
+class NotAllAccepted(Error):
+    kind = Kind.INVALID
+    code = "bulk.not_all_accepted"
+    message = "{count} items cannot be accepted, and all_or_nothing was asked for: nothing was done."
+    action = "Correct the items that details names, or leave all_or_nothing out."
+
+
+def settle(
+    accepted: Mapping[int, str], rejected: Mapping[int, Error], *, key: str, all_or_nothing: bool = False
+) -> BulkResult:
+    """The results in the order of the request. `key` is the field of the request that holds the items.
+
+    Raises AllRejected or NotAllAccepted, which carry the results, so that the transaction is undone.
+    """
+    items = [BulkItem(index, "accepted", id=item_id) for index, item_id in accepted.items()]
+    items += [BulkItem(index, "rejected", error=error.problem()) for index, error in rejected.items()]
+    items.sort(key=lambda item: item.index)
+    if rejected and (all_or_nothing or not accepted):
+        refusal = NotAllAccepted if all_or_nothing and accepted else AllRejected
+        raise refusal(
+            count=len(rejected),
+            details=_details(rejected, key),
+            extra={"results": items, "accepted": 0, "rejected": len(items)},
+        )
+    return BulkResult(items, len(accepted), len(rejected))
+
+
+def answer(result: BulkResult, *, status: int = ACCEPTED) -> Response[BulkResult]:
+    """202, or 200 where the effect on existing things was immediate."""
+    return Response(result, status_code=status)
+
+
+def _details(rejected: Mapping[int, Error], key: str) -> tuple[Detail, ...]:
+    details: Sequence[Detail] = [
+        Detail(f"{key}[{index}]" + (f".{error.field}" if error.field else ""), str(error))
+        for index, error in sorted(rejected.items())
+    ]
+    return tuple(details)
