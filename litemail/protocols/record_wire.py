@@ -1,6 +1,7 @@
 """Records to RDATA and back. The only place that splits TXT into strings of 255 bytes (RFC 1035 3.3.14)."""
 
 import ipaddress
+import struct
 from collections.abc import Iterable
 
 import dns.name
@@ -20,8 +21,11 @@ from dns.rdtypes.IN.SRV import SRV
 from litemail.protocols.record_contents import caa_content, caa_parts
 from litemail.protocols.record_types import Record, RecordType
 
-_IN = dns.rdataclass.IN
 _STRING_BYTES = 255
+_MAX_LABEL = 63
+_MAX_NAME = 255
+_U16 = struct.Struct("!H")
+_SRV = struct.Struct("!HHH")
 
 
 def split_txt(content: str) -> tuple[bytes, ...]:
@@ -35,33 +39,37 @@ def join_txt(strings: Iterable[bytes]) -> str:
     return b"".join(strings).decode(errors="backslashreplace")
 
 
-def to_rdata(record: Record) -> dns.rdata.Rdata:  # noqa: C901  one line per type
-    """A normalised record as it goes on the wire. Raises ValueError for ALIAS, which has no wire form."""
-    kind, content, rank = record.type, record.content, record.priority or 0
-    match kind:
+def to_wire(record: Record) -> bytes:
+    """The RDATA of a normalised record, names uncompressed. Raises ValueError for ALIAS, which has none."""
+    content, rank = record.content, record.priority or 0
+    match record.type:
         case RecordType.A:
-            return A(_IN, dns.rdatatype.A, content)
+            return ipaddress.IPv4Address(content).packed
         case RecordType.AAAA:
-            return AAAA(_IN, dns.rdatatype.AAAA, content)
-        case RecordType.CNAME:
-            return CNAME(_IN, dns.rdatatype.CNAME, _name(content))
-        case RecordType.NS:
-            return NS(_IN, dns.rdatatype.NS, _name(content))
+            return ipaddress.IPv6Address(content).packed
+        case RecordType.CNAME | RecordType.NS:
+            return name_to_wire(content)
         case RecordType.MX:
-            return MX(_IN, dns.rdatatype.MX, rank, _name(content))
+            return _U16.pack(rank) + name_to_wire(content)
         case RecordType.SRV:
             weight, port, target = content.split(" ")
-            return SRV(_IN, dns.rdatatype.SRV, rank, int(weight), int(port), _name(target))
+            return _SRV.pack(rank, int(weight), int(port)) + name_to_wire(target)
         case RecordType.TXT:
-            return TXT(_IN, dns.rdatatype.TXT, split_txt(content))
+            return b"".join(bytes([len(string)]) + string for string in split_txt(content))
         case RecordType.CAA:
             flags, tag, value = caa_parts(content)
-            return CAA(_IN, dns.rdatatype.CAA, flags, tag.encode(), value.encode())
+            return bytes([flags, len(tag)]) + tag.encode("ascii") + value.encode()
         case RecordType.TLSA:
             usage, selector, matching, data = content.split(" ")
-            return TLSA(_IN, dns.rdatatype.TLSA, int(usage), int(selector), int(matching), bytes.fromhex(data))
+            return bytes([int(usage), int(selector), int(matching)]) + bytes.fromhex(data)
         case RecordType.ALIAS:
             raise ValueError("ALIAS has no wire form")
+
+
+def to_rdata(record: Record) -> dns.rdata.Rdata:
+    """A normalised record as dnspython's value. Raises ValueError for ALIAS."""
+    wire = to_wire(record)
+    return dns.rdata.from_wire(dns.rdataclass.IN, dns.rdatatype.from_text(record.type), wire, 0, len(wire))
 
 
 def from_rdata(rdata: dns.rdata.Rdata) -> tuple[RecordType, str, int | None] | None:
@@ -95,12 +103,17 @@ def name_text(name: dns.name.Name) -> str:
     return name.to_text(omit_final_dot=True).lower() if name != dns.name.root else "."
 
 
+def name_to_wire(text: str) -> bytes:
+    """A normalised name, or a lone dot for the root, as labels with their lengths (RFC 1035 3.1); ValueError if not."""
+    labels = text.encode("ascii").split(b".") if text != "." else []
+    if any(not 0 < len(label) <= _MAX_LABEL for label in labels):
+        raise ValueError(f"{text} is not a name")
+    wire = b"".join([bytes([len(label)]) + label for label in labels]) + b"\0"
+    if len(wire) > _MAX_NAME:
+        raise ValueError(f"{text} is longer than a name can be")
+    return wire
+
+
 def wire_size(record: Record) -> int:
-    """Bytes that the record takes in a message, uncompressed and without its owner; 0 for ALIAS."""
-    if record.type is RecordType.ALIAS:
-        return 0
-    return len(to_rdata(record).to_wire() or b"") + 10
-
-
-def _name(text: str) -> dns.name.Name:
-    return dns.name.from_text(text)
+    """Bytes that the record takes in a message, with its owner as a pointer; 0 for ALIAS."""
+    return 12 + len(to_wire(record)) if record.type is not RecordType.ALIAS else 0

@@ -24,7 +24,7 @@ from litemail.protocols import names
         ("foo.uk.com", "foo.uk.com"),
     ],
 )
-def test_registrable_names_are_normalised(typed: str, name: str):
+def test_registrable_names_are_normalised(typed: str, name: str) -> None:
     assert names.normalise(typed) == name
 
 
@@ -68,7 +68,7 @@ def test_registrable_names_are_normalised(typed: str, name: str):
         ("me@a.com", "domain.email_address"),
     ],
 )
-def test_everything_else_is_refused_by_its_own_code(typed: str, code: str):
+def test_everything_else_is_refused_by_its_own_code(typed: str, code: str) -> None:
     with pytest.raises(names.BadName) as caught:
         names.normalise(typed, field="domains[0]")
     assert caught.value.code == code
@@ -90,13 +90,13 @@ def test_everything_else_is_refused_by_its_own_code(typed: str, code: str):
         "mailto:me@a.com",
     ],
 )
-def test_a_name_inside_something_else_is_suggested(typed: str):
+def test_a_name_inside_something_else_is_suggested(typed: str) -> None:
     with pytest.raises(names.BadName) as caught:
         names.normalise(typed)
     assert caught.value.problem().action == "Enter a.com."
 
 
-def test_a_sub_domain_names_its_registrable_parent():
+def test_a_sub_domain_names_its_registrable_parent() -> None:
     with pytest.raises(names.NotRegistrable) as caught:
         names.normalise("mail.shop.co.uk")
     assert caught.value.parent == "shop.co.uk"
@@ -104,7 +104,7 @@ def test_a_sub_domain_names_its_registrable_parent():
 
 
 @given(st.text(max_size=300))
-def test_no_text_breaks_it_and_every_result_is_a_fixed_point(text: str):
+def test_no_text_breaks_it_and_every_result_is_a_fixed_point(text: str) -> None:
     refusal: names.BadName | None = None
     name = "example.com"
     try:
@@ -117,20 +117,20 @@ def test_no_text_breaks_it_and_every_result_is_a_fixed_point(text: str):
     assert name == name.lower()
 
 
-def test_host_names_may_have_underscores_and_double_hyphens_where_asked():
+def test_host_names_may_have_underscores_and_double_hyphens_where_asked() -> None:
     assert names.to_ascii("My--Site.netlify.app.") == "my--site.netlify.app"
     assert names.to_ascii("_dmarc.Example.com", underscores=True) == "_dmarc.example.com"
     with pytest.raises(names.Unfit, match="underscore"):
         names.to_ascii("_dmarc.example.com")
 
 
-def test_names_are_shown_in_unicode_where_valid():
+def test_names_are_shown_in_unicode_where_valid() -> None:
     assert names.to_unicode("xn--bcher-kva.de") == "bücher.de"
     assert names.to_unicode("xn--ls8h.com") == "xn--ls8h.com"
     assert names.to_unicode("example.com") == "example.com"
 
 
-def test_relative_and_absolute_are_opposites():
+def test_relative_and_absolute_are_opposites() -> None:
     for name in ("example.com", "www.example.com", "a.b.example.com"):
         assert names.absolute(names.relative(name, "example.com"), "example.com") == name
     assert names.relative("example.com", "example.com") == "@"
@@ -138,7 +138,7 @@ def test_relative_and_absolute_are_opposites():
         names.relative("badexample.com", "example.com")
 
 
-def test_under_means_at_or_below_whole_labels():
+def test_under_means_at_or_below_whole_labels() -> None:
     assert names.is_under("example.com", "example.com")
     assert names.is_under("a.example.com", "example.com")
     assert not names.is_under("badexample.com", "example.com")

@@ -51,7 +51,7 @@ def record(type: str, name: str, content: str, ttl: int = 3600, priority: int | 
 )  # fmt: skip
 def test_records_are_stored_in_one_form(
     given_: tuple[str, str, str, int, int | None], stored: tuple[str, str, str, int | None]
-):
+) -> None:
     made = record(*given_)
     assert (made.type, made.name, made.content, made.priority) == stored
     again = record(made.type, made.name, made.content, made.ttl, made.priority)
@@ -120,7 +120,9 @@ def test_records_are_stored_in_one_form(
         (("A", "@", "192.0.2.1", 300, 1), "dns.priority_not_used", "A"),
     ],
 )
-def test_wrong_records_are_refused_with_the_reason(wrong: tuple[str, str, str, int, int | None], code: str, words: str):
+def test_wrong_records_are_refused_with_the_reason(
+    wrong: tuple[str, str, str, int, int | None], code: str, words: str
+) -> None:
     with pytest.raises(Error) as caught:
         record(*wrong)
     problem = caught.value.problem()
@@ -129,7 +131,7 @@ def test_wrong_records_are_refused_with_the_reason(wrong: tuple[str, str, str, i
     assert problem.action
 
 
-def test_all_wrong_fields_are_named_at_once_by_path():
+def test_all_wrong_fields_are_named_at_once_by_path() -> None:
     with pytest.raises(Invalid) as caught:
         normalise_record(zone=ZONE, type="MX", name="a b", content="1.2.3.4", ttl=1, path="records[2]")
     assert [detail.field for detail in caught.value.details] == [
@@ -158,14 +160,14 @@ def test_all_wrong_fields_are_named_at_once_by_path():
 )  # fmt: skip
 def test_records_that_cannot_stand_together(
     there: tuple[str, str, str, int, int | None], new: tuple[str, str, str, int, int | None], code: str
-):
+) -> None:
     with pytest.raises(Error) as caught:
         check_set([record(*there)], record(*new))
     assert caught.value.problem().code == code
     assert caught.value.kind is Kind.CONFLICT
 
 
-def test_records_that_can_stand_together():
+def test_records_that_can_stand_together() -> None:
     check_set(
         [
             record("A", "@", "192.0.2.1"),
@@ -179,7 +181,7 @@ def test_records_that_can_stand_together():
     check_set([record("ALIAS", "@", "a.example.net")], record("TXT", "@", "v=spf1 -all"))
 
 
-def test_a_set_stays_small_enough_for_one_answer():
+def test_a_set_stays_small_enough_for_one_answer() -> None:
     there = [record("TXT", "@", f"{number} " + "x" * 4000) for number in range(3)]
     check_set(there, record("TXT", "@", "small"))
     with pytest.raises(Error, match="larger than one DNS answer"):
@@ -187,7 +189,7 @@ def test_a_set_stays_small_enough_for_one_answer():
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_txt_is_split_for_the_wire_and_joined_again(text: str):
+def test_txt_is_split_for_the_wire_and_joined_again(text: str) -> None:
     strings = split_txt(text)
     assert strings
     assert all(len(string) == 255 for string in strings[:-1])
@@ -195,7 +197,7 @@ def test_txt_is_split_for_the_wire_and_joined_again(text: str):
     assert join_txt(strings) == text
 
 
-def test_foreign_bytes_in_txt_are_shown_not_lost():
+def test_foreign_bytes_in_txt_are_shown_not_lost() -> None:
     assert join_txt([b"a\xff"]) == "a\\xff"
 
 
@@ -222,7 +224,7 @@ _any_record = st.one_of(
 
 
 @given(_any_record)
-def test_a_record_survives_the_wire(fields: tuple[str, str, str, int | None]):
+def test_a_record_survives_the_wire(fields: tuple[str, str, str, int | None]) -> None:
     kind, name, content, rank = fields
     try:
         stored = record(kind, name, content, 300, rank)
@@ -235,7 +237,7 @@ def test_a_record_survives_the_wire(fields: tuple[str, str, str, int | None]):
     assert from_rdata(back) == (stored.type, stored.content, stored.priority)
 
 
-def test_types_we_do_not_keep_are_left_out():
+def test_types_we_do_not_keep_are_left_out() -> None:
     assert from_rdata(dns.rdata.from_text("IN", "HINFO", "a b")) is None
     with pytest.raises(ValueError, match="ALIAS"):
         to_rdata(Record(type=RecordType.ALIAS, name="@", content="a.example.net"))
