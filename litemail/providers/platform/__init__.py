@@ -52,6 +52,9 @@ from litemail.providers.platform.base import (
     PlatformWorkspace as PlatformWorkspace,
 )
 from litemail.providers.platform.base import (
+    Reach as Reach,
+)
+from litemail.providers.platform.base import (
     Refused as Refused,
 )
 from litemail.providers.platform.base import (

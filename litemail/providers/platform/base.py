@@ -227,18 +227,28 @@ class Session(Protocol):
     def list_(self) -> AsyncIterator[RemoteInbox]: ...
 
 
+@dataclass(frozen=True)
+class Reach:
+    """How a platform is reached: through a guarded client, where, and how fast.
+
+    The client may be shared by many accounts: adapters keep no cookies in it.
+    """
+
+    client: httpx.AsyncClient
+    site: Site
+    pacer: "Pacer"
+
+
 class OpenSession(Protocol):
-    def __call__(
-        self, credentials: Credentials, *, client: httpx.AsyncClient, site: Site, pacer: "Pacer"
-    ) -> Session: ...
+    """Opens a session; reaches nothing. Raises `BadCredentials` for what cannot be a key of the platform."""
+
+    def __call__(self, credentials: Credentials, reach: Reach) -> Session: ...
 
 
 class SignIn(Protocol):
     """Checks a login and says which workspaces it has; changes nothing at the platform."""
 
-    async def __call__(
-        self, login: Login, *, client: httpx.AsyncClient, site: Site, pacer: "Pacer"
-    ) -> tuple[PlatformWorkspace, ...]: ...
+    async def __call__(self, login: Login, reach: Reach) -> tuple[PlatformWorkspace, ...]: ...
 
 
 class Exchange(Protocol):
@@ -248,16 +258,7 @@ class Exchange(Protocol):
     which makes the exchange safe to repeat.
     """
 
-    async def __call__(
-        self,
-        login: Login,
-        *,
-        workspace: str | None,
-        key_name: str,
-        client: httpx.AsyncClient,
-        site: Site,
-        pacer: "Pacer",
-    ) -> Exchanged: ...
+    async def __call__(self, login: Login, reach: Reach, *, workspace: str | None, key_name: str) -> Exchanged: ...
 
 
 @dataclass(frozen=True)

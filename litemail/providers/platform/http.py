@@ -12,9 +12,8 @@ import httpx
 import msgspec
 
 from litemail.kit import clock
-from litemail.providers.platform.base import Site
+from litemail.providers.platform.base import Reach
 from litemail.providers.platform.errors import OutcomeUnknown, RateLimited, Unavailable, UnexpectedAnswer
-from litemail.providers.platform.pacing import Pacer
 from litemail.providers.platform.redaction import WORDS, redact
 
 Shape = TypeVar("Shape")
@@ -49,9 +48,7 @@ class Caller:
     """Who calls whom: everything that the calls of one session share. `secrets` are kept out of all texts."""
 
     name: str
-    site: Site
-    client: httpx.AsyncClient
-    pacer: Pacer
+    reach: Reach
     secrets: tuple[str, ...]
 
     async def call(
@@ -72,7 +69,7 @@ class Caller:
         call = f"{method} {httpx.URL(url).path}"
         lost = Unavailable if method == "GET" else OutcomeUnknown
         request = self._request(method, url, headers, body, parameters, timeout)
-        async with self.pacer.turn():
+        async with self.reach.pacer.turn():
             try:
                 async with asyncio.timeout(timeout):
                     answer = await self._send(request, call)
@@ -86,7 +83,7 @@ class Caller:
                 raise lost(name=self.name, reason="the answer could not be decoded") from error
             if answer.status == _SLOW_DOWN:
                 seconds = _retry_after(answer.headers)
-                self.pacer.rest(seconds)
+                self.reach.pacer.rest(seconds)
                 raise RateLimited(name=self.name, retry_after=seconds)
         if answer.status in _FAULTS or answer.status == _TIMED_OUT:
             raise lost(name=self.name, reason=f"HTTP {answer.status}", retry_after=_asked_rest(answer.headers))
@@ -115,7 +112,7 @@ class Caller:
         return redact(words, (*self.secrets, *more_secrets), bound=WORDS)
 
     def with_secrets(self, *more: str) -> "Caller":
-        return Caller(self.name, self.site, self.client, self.pacer, (*self.secrets, *more))
+        return Caller(self.name, self.reach, (*self.secrets, *more))
 
     def _request(
         self,
@@ -140,8 +137,8 @@ class Caller:
         )
 
     async def _send(self, request: httpx.Request, call: str) -> Answer:
-        response = await self.client.send(request, stream=True, auth=None, follow_redirects=False)
-        self.client.cookies.clear()
+        response = await self.reach.client.send(request, stream=True, auth=None, follow_redirects=False)
+        self.reach.client.cookies.clear()
         try:
             body = bytearray()
             async for part in response.aiter_bytes():

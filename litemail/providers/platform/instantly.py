@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import quote
 
-import httpx
 import msgspec
 
 from litemail.providers.platform import instantly_wire as wire
@@ -26,12 +25,13 @@ from litemail.providers.platform.base import (
     Limits,
     Outcome,
     PlatformWorkspace,
+    Reach,
     Refused,
     RemoteInbox,
     Site,
     Standing,
 )
-from litemail.providers.platform.errors import InboxSignInRefused, PlatformError, Rejected, Unavailable
+from litemail.providers.platform.errors import BadCredentials, InboxSignInRefused, PlatformError, Rejected, Unavailable
 from litemail.providers.platform.http import Answer, Caller, Method
 from litemail.providers.platform.instantly_answers import (
     NAME,
@@ -41,7 +41,6 @@ from litemail.providers.platform.instantly_answers import (
     refusal_of,
 )
 from litemail.providers.platform.instantly_login import exchange, sign_in
-from litemail.providers.platform.pacing import Pacer
 
 Shape = TypeVar("Shape")
 
@@ -77,13 +76,15 @@ def adapter(*, login: bool = True) -> Adapter:
     return Adapter(declaration, open_session, sign_in=sign_in if login else None, exchange=exchange if login else None)
 
 
-def open_session(
-    credentials: Credentials, *, client: httpx.AsyncClient, site: Site, pacer: Pacer
-) -> "InstantlySession":
+def open_session(credentials: Credentials, reach: Reach) -> "InstantlySession":
+    """Raises `BadCredentials` for a key that no header can carry."""
+    for given in (credentials.api_key, credentials.workspace or "-"):
+        if not (given.isascii() and given.isprintable() and given and " " not in given):
+            raise BadCredentials(name=NAME, words="this is not a key or workspace id of Instantly")
     headers = {"authorization": f"Bearer {credentials.api_key}"}
     if credentials.workspace:
         headers["x-as-workspace"] = credentials.workspace
-    return InstantlySession(Caller(NAME, site, client, pacer, (credentials.api_key,)), headers)
+    return InstantlySession(Caller(NAME, reach, (credentials.api_key,)), headers)
 
 
 @dataclass(frozen=True)
@@ -258,7 +259,7 @@ class InstantlySession:
         caller: Caller | None = None,
     ) -> Answer:
         caller = caller or self.caller
-        url = f"{caller.site.api}/api/v2{path}"
+        url = f"{caller.reach.site.api}/api/v2{path}"
         answer = await caller.call(method, url, headers=self.headers, body=body, parameters=parameters, timeout=timeout)
         raise_for_account(caller, answer)
         return answer

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import quote
 
-import httpx
 import msgspec
 
 from litemail.providers.platform import instantly_wire as wire
-from litemail.providers.platform.base import Credentials, Exchanged, Login, PlatformWorkspace, Site
+from litemail.providers.platform.base import Credentials, Exchanged, Login, PlatformWorkspace, Reach
 from litemail.providers.platform.errors import BadCredentials, TotpRequired, WorkspaceNotFound, WorkspaceRequired
 from litemail.providers.platform.http import Answer, Caller
 from litemail.providers.platform.instantly_answers import (
@@ -23,7 +22,6 @@ from litemail.providers.platform.instantly_answers import (
     raise_for_account,
     raise_for_body,
 )
-from litemail.providers.platform.pacing import Pacer
 
 _COOKIE = "__session"
 _SCOPES = (
@@ -43,28 +41,18 @@ class _SignedIn:
     workspaces: tuple[PlatformWorkspace, ...]
 
 
-async def sign_in(
-    login: Login, *, client: httpx.AsyncClient, site: Site, pacer: Pacer
-) -> tuple[PlatformWorkspace, ...]:
+async def sign_in(login: Login, reach: Reach) -> tuple[PlatformWorkspace, ...]:
     """The workspaces of a login. Raises `BadCredentials`, `TotpRequired` and what every call may."""
-    return (await _sign_in(login, client, site, pacer)).workspaces
+    return (await _sign_in(login, reach)).workspaces
 
 
-async def exchange(
-    login: Login,
-    *,
-    workspace: str | None,
-    key_name: str,
-    client: httpx.AsyncClient,
-    site: Site,
-    pacer: Pacer,
-) -> Exchanged:
+async def exchange(login: Login, reach: Reach, *, workspace: str | None, key_name: str) -> Exchanged:
     """A key of that name in the workspace; earlier keys of that name, left by a lost answer, are removed."""
-    signed_in = await _sign_in(login, client, site, pacer)
+    signed_in = await _sign_in(login, reach)
     chosen = _choose(signed_in.workspaces, workspace)
     await _enter(signed_in, chosen)
     headers = {**signed_in.headers, "x-workspace-id": chosen.id}
-    caller, keys_url = signed_in.caller, f"{site.login}/backend/api/v2/api-keys"
+    caller, keys_url = signed_in.caller, f"{reach.site.login}/backend/api/v2/api-keys"
     for key in await _keys_named(caller, keys_url, headers, key_name):
         answer = await caller.call("DELETE", f"{keys_url}/{quote(key.id, safe='')}", headers=headers)
         if not is_absent(answer):
@@ -79,10 +67,10 @@ async def exchange(
     return Exchanged(Credentials(api_key=made.key), chosen)
 
 
-async def _sign_in(login: Login, client: httpx.AsyncClient, site: Site, pacer: Pacer) -> _SignedIn:
-    caller = Caller(NAME, site, client, pacer, (login.password,))
+async def _sign_in(login: Login, reach: Reach) -> _SignedIn:
+    caller = Caller(NAME, reach, (login.password,))
     answer = await caller.call(
-        "POST", f"{site.login}/api/auth/login", headers={}, body=wire.SignInBody(login.email, login.password)
+        "POST", f"{reach.site.login}/api/auth/login", headers={}, body=wire.SignInBody(login.email, login.password)
     )
     cookie = _session_cookie(answer)
     if not answer.ok or cookie is None:
@@ -90,7 +78,7 @@ async def _sign_in(login: Login, client: httpx.AsyncClient, site: Site, pacer: P
     assert cookie is not None
     caller = caller.with_secrets(cookie)
     headers = {"cookie": f"{_COOKIE}={cookie}"}
-    answer = await caller.call("GET", f"{site.login}/api/organization/user", headers=headers)
+    answer = await caller.call("GET", f"{reach.site.login}/api/organization/user", headers=headers)
     raise_for_account(caller, answer)
     organisations = caller.parse(answer, list[wire.Workspace])
     return _SignedIn(caller, headers, tuple(PlatformWorkspace(one.id, one.name) for one in organisations))
@@ -137,7 +125,7 @@ async def _enter(signed_in: _SignedIn, workspace: PlatformWorkspace) -> None:
     caller = signed_in.caller
     answer = await caller.call(
         "POST",
-        f"{caller.site.login}/api/organization/auth_workspace",
+        f"{caller.reach.site.login}/api/organization/auth_workspace",
         headers=signed_in.headers,
         body=wire.ChooseOrganisation(workspace.id),
     )

@@ -1,0 +1,161 @@
+"""How every twin behaves and misbehaves: latency, faults, limits, calls that are never answered."""
+
+import asyncio
+import hashlib
+import secrets
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+
+from litemail.kit import clock
+from litemail.servers.sandbox.store import ApiKey, Organisation, Settings, SignIn, Store
+
+log = structlog.get_logger("sandbox")
+
+WRONG = "wrong-password"
+NEEDS_TOTP = "needs-totp"
+NO_PAID_PLAN = "no-paid-plan"
+TIMEOUT = "timeout"
+
+_PATIENCE = 600.0
+_PARTS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """What the twins share."""
+
+    store: Store
+    sign_in: SignIn
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the server is about to stop."""
+    windows: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+class Refusal(Exception):
+    """The twin answers this instead: status, headers and body are the vendor's."""
+
+    def __init__(
+        self, status: int, body: bytes, *, media_type: str = "application/json", headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(status)
+        self.status = status
+        self.body = body
+        self.media_type = media_type
+        self.headers = headers or {}
+
+    def response(self) -> Response[bytes]:
+        return Response(self.body, status_code=self.status, media_type=self.media_type, headers=self.headers)
+
+
+def explain(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """The answer to a request that no twin handled, or that a twin failed on."""
+    if isinstance(error, Refusal):
+        return error.response()
+    if isinstance(error, HTTPException):
+        return Response(error.detail.encode(), status_code=error.status_code, media_type="text/plain")
+    log.error("a twin failed", path=request.url.path, exc_info=error)
+    return Response(b"Internal Server Error", status_code=500, media_type="text/plain")
+
+
+async def settings_of(sandbox: Sandbox, *, workspace_id: str, platform_type: str) -> Settings:
+    """The settings of now, after the delay they ask for. Raises `Refusal` when the twin is down or does not exist."""
+    settings = await sandbox.store.settings(workspace_id, platform_type)
+    if settings is None:
+        raise Refusal(404, b"Not Found", media_type="text/plain")
+    if settings.down:
+        raise Refusal(503, b"<html><body>Service Unavailable</body></html>", media_type="text/html")
+    if settings.latency_ms:
+        await unless_closing(sandbox, asyncio.sleep(settings.latency_ms / 1000))
+    return settings
+
+
+def is_unlucky(settings: Settings) -> bool:
+    """Whether this request is one of the share that fails. A true chance: no client may learn the pattern."""
+    return settings.error_rate > 0 and secrets.randbelow(_PARTS) < settings.error_rate * _PARTS
+
+
+def comes_too_fast(sandbox: Sandbox, settings: Settings, *, who: str) -> bool:
+    """Counts the request; whether it is one too many in this second. Each process of the sandbox counts for itself."""
+    if settings.rate_limit is None:
+        return False
+    second = int(asyncio.get_running_loop().time())
+    for key in [key for key, (begun, _) in sandbox.windows.items() if begun != second]:
+        del sandbox.windows[key]
+    _, count = sandbox.windows.get(who, (second, 0))
+    sandbox.windows[who] = (second, count + 1)
+    return count >= settings.rate_limit
+
+
+async def never_answer(request: Request[Any, Any, Any], sandbox: Sandbox) -> Refusal:
+    """Returns only when the client is gone or the server stops; what it returns is then heard by nobody."""
+    await request.body()
+    await unless_closing(sandbox, asyncio.wait_for(_gone(request), _PATIENCE))
+    return Refusal(503, b"", media_type="text/plain")
+
+
+async def unless_closing(sandbox: Sandbox, work: Awaitable[object]) -> None:
+    """Waits for the work, but no longer than until the server is about to stop; then the work is cancelled."""
+    task, closing = asyncio.ensure_future(work), asyncio.ensure_future(sandbox.closing.wait())
+    try:
+        await asyncio.wait((task, closing), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in (task, closing):
+            one.cancel()
+        await asyncio.gather(task, closing, return_exceptions=True)
+
+
+async def _gone(request: Request[Any, Any, Any]) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def organisation_of(
+    sandbox: Sandbox, *, workspace_id: str, platform_type: str, login: str, name: str
+) -> Organisation:
+    """The organisation of a login, made at its first use."""
+    fresh = Organisation(str(uuid.uuid4()), workspace_id, platform_type, login, name, clock.now())
+    return await sandbox.store.organisation(fresh)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Whom an API key stands for. `scopes` is None for a key that the twin did not make: it may do everything."""
+
+    organisation: Organisation
+    paid: bool
+    scopes: tuple[str, ...] | None
+
+
+async def caller_of_key(
+    sandbox: Sandbox, *, workspace_id: str, platform_type: str, key: str, refuse: Callable[[], Refusal]
+) -> Caller:
+    """Any key is right, except one that the twin made and that was revoked since."""
+    made = await sandbox.store.find_key(workspace_id, platform_type, key_hash=key_hash(key))
+    if made is None:
+        digest = key_hash(key).hex()[:16]
+        organisation = await organisation_of(
+            sandbox,
+            workspace_id=workspace_id,
+            platform_type=platform_type,
+            login=f"key:{digest}",
+            name=f"Workspace {digest[:4]}",
+        )
+        return Caller(organisation, paid=key != NO_PAID_PLAN, scopes=None)
+    return await _caller_of_made(sandbox, workspace_id, made, refuse)
+
+
+async def _caller_of_made(sandbox: Sandbox, workspace_id: str, made: ApiKey, refuse: Callable[[], Refusal]) -> Caller:
+    organisation = await sandbox.store.find_organisation(workspace_id, made.organisation_id)
+    if made.revoked_at is not None or organisation is None:
+        raise refuse()
+    return Caller(organisation, paid=made.paid, scopes=made.scopes)
+
+
+def key_hash(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()

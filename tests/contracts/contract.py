@@ -1,0 +1,152 @@
+"""Holds requests and answers against a vendor's stripped OpenAPI file."""
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+import httpx
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # has no annotations
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+FAILURE = {
+    "type": "object",
+    "properties": {
+        "statusCode": {"type": "integer"},
+        "error": {"type": "string", "minLength": 1},
+        "message": {"type": "string", "minLength": 1},
+    },
+    "required": ["statusCode", "error", "message"],
+    "additionalProperties": False,
+}
+EVERYWHERE = {400, 415, 500}
+"""Statuses that the vendor documents for some operations only, and that any may answer."""
+
+
+@dataclass
+class Contract:
+    """One vendor's contract. `violations` are what the wrappers saw go wrong."""
+
+    document: Mapping[str, Any]
+    violations: list[str] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+
+    def operation(self, method: str, path: str) -> Mapping[str, Any] | None:
+        """The operation that a request path (without query) names; literal segments win over parameters."""
+        for template in sorted(self.document["paths"], key=lambda one: one.count("{")):
+            if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
+                found: Mapping[str, Any] | None = self.document["paths"][template].get(method.lower())
+                if found:
+                    return found
+        return None
+
+    def faults(self, schema: Mapping[str, Any], value: object) -> list[str]:
+        whole = {**schema, "components": self.document["components"]}
+        validator = Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER)
+        return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
+
+    def request_faults(self, method: str, path: str, query: str, body: bytes) -> list[str]:
+        operation = self.operation(method, path)
+        if operation is None:
+            return [f"{method} {path} is not in the contract"]
+        self.seen.add(operation["operationId"])
+        return self._query_faults(operation, query) + self._body_faults(operation, body)
+
+    def answer_faults(self, method: str, path: str, status: int, body: bytes) -> list[str]:
+        operation = self.operation(method, path)
+        if operation is None:
+            return [] if status == 404 else [f"{method} {path} is not in the contract and answers {status}"]
+        documented = operation["responses"].get(str(status))
+        if documented is None and status not in EVERYWHERE:
+            return [f"{method} {path} answers {status}, which is not documented"]
+        schema = documented["content"]["application/json"]["schema"] if documented else FAILURE
+        return self.faults(schema, json.loads(body))
+
+    def _query_faults(self, operation: Mapping[str, Any], query: str) -> list[str]:
+        known = {one["name"]: one["schema"] for one in operation.get("parameters", []) if one["in"] == "query"}
+        faults: list[str] = []
+        for name, text in parse_qsl(query, keep_blank_values=True):
+            if name not in known:
+                faults.append(f"query {name} is not in the contract")
+                continue
+            value = json.loads(text) if known[name].get("type") in {"integer", "number", "boolean"} else text
+            faults += self.faults(known[name], value)
+        return faults
+
+    def _body_faults(self, operation: Mapping[str, Any], body: bytes) -> list[str]:
+        wanted = operation.get("requestBody")
+        if not body:
+            return ["no body"] if wanted and wanted["required"] else []
+        if not wanted:
+            return ["a body where none is taken"]
+        return self.faults(wanted["content"]["application/json"]["schema"], json.loads(body))
+
+
+def load(name: str) -> Contract:
+    return Contract(json.loads(Path(__file__).with_name(f"{name}.json").read_text()))
+
+
+def vendor_path(path: str) -> str | None:
+    """The vendor's own path of a twin's; None for the web application's calls, which have no contract."""
+    inside = re.sub(r"^/[^/]+/instantly", "", path).removeprefix("/backend")
+    return inside if inside.startswith("/api/v2/") else None
+
+
+class RequestsChecked(httpx.AsyncBaseTransport):
+    """A transport that holds every request against the contract before it leaves."""
+
+    def __init__(self, contract: Contract, inner: httpx.AsyncBaseTransport) -> None:
+        self._contract = contract
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        path = vendor_path(request.url.path)
+        if path is not None:
+            faults = self._contract.request_faults(
+                request.method, path, request.url.query.decode(), await request.aread()
+            )
+            self._contract.violations += [f"{request.method} {path}: {fault}" for fault in faults]
+        return await self._inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+def answers_checked(contract: Contract, app: App) -> App:
+    """An ASGI application whose every answer is held against the contract, and every request that it accepts."""
+
+    async def checked(scope: Message, receive: Receive, send: Send) -> None:
+        path = vendor_path(scope["path"]) if scope["type"] == "http" else None
+        if path is None:
+            await app(scope, receive, send)
+            return
+        request, answer, statuses = bytearray(), bytearray(), list[int]()
+
+        async def hear() -> Message:
+            message = await receive()
+            request.extend(message.get("body", b""))
+            return message
+
+        async def tell(message: Message) -> None:
+            statuses.append(message.get("status", 0))
+            answer.extend(message.get("body", b""))
+            await send(message)
+
+        await app(scope, hear, tell)
+        status, method = statuses[0], scope["method"]
+        if status == 503:
+            return
+        faults = contract.answer_faults(method, path, status, bytes(answer))
+        if status == 200:
+            query = scope["query_string"].decode()
+            faults += contract.request_faults(method, path, query, bytes(request))
+        contract.violations += [f"{method} {path} -> {status}: {fault}" for fault in faults]
+
+    return checked
