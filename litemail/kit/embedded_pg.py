@@ -22,7 +22,6 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
 from typing import ParamSpec
 from urllib.parse import quote
@@ -31,6 +30,7 @@ import structlog
 
 from litemail.kit import postgres_folder
 from litemail.kit.errors import Error, Kind
+from litemail.kit.postgres_process import Answer, is_held, is_postmaster, judge, lives, ping, send, try_lock
 from litemail.kit.postgres_user import run, runner_for
 
 POLL = 0.01  # seconds between looks at something that takes milliseconds; grows to ten times that
@@ -42,12 +42,6 @@ CARE_INTERVAL = 60.0
 P = ParamSpec("P")
 
 log = structlog.get_logger("postgresql")
-
-
-class _Answer(Enum):
-    READY = "ready"
-    NOT_YET = "not yet"
-    NONE = "none"
 
 
 class ServerDied(Error):
@@ -154,7 +148,7 @@ async def attached(folder: Path) -> AsyncIterator[Cluster]:
     finally:
         try:
             async with _deciding(folder):
-                if transient.exists() and _try_lock(guests, fcntl.LOCK_EX) and not _is_held(folder / "users.lock"):
+                if transient.exists() and try_lock(guests, fcntl.LOCK_EX) and not is_held(folder / "users.lock"):
                     await _stop_server(folder)
         finally:
             os.close(guests)
@@ -167,7 +161,7 @@ async def _leave(folder: Path, membership: _Membership) -> None:
             return
         async with _deciding(folder):
             try:
-                if _try_lock(users, fcntl.LOCK_EX):
+                if try_lock(users, fcntl.LOCK_EX):
                     await _stop_server(folder)
             finally:
                 membership.leave()
@@ -184,11 +178,11 @@ async def _running(
     while True:
         async with _deciding(folder) as start_lock:
             await _until(lambda: _is_settled(folder), "what is left of an earlier PostgreSQL to end")
-            launch = not _lives(folder)
+            launch = not lives(folder)
             arrive(launch)
             if launch:
                 await _to_its_end(_spawn, folder, start_lock, durable)
-                await _until(lambda: _has_begun(folder) or not _lives(folder), "PostgreSQL to begin")
+                await _until(lambda: _has_begun(folder) or not lives(folder), "PostgreSQL to begin")
             pid_file = postgres_folder.read_pid_file(folder)
         if await _until_ready(folder) and pid_file:
             return Cluster(
@@ -204,15 +198,15 @@ async def _running(
 
 async def _is_settled(folder: Path) -> bool:
     """Whether no server lives, or one that can be adopted: its postmaster is there, or it answers."""
-    if not _lives(folder):
+    if not lives(folder):
         return True
     pid_file = postgres_folder.read_pid_file(folder)
     if pid_file is None:
         return False
-    if not _is_postmaster(folder, pid_file.pid):
-        return await asyncio.to_thread(_ping, folder) is not _Answer.NONE
+    if not is_postmaster(folder, pid_file.pid):
+        return await asyncio.to_thread(ping, folder) is not Answer.NONE
     if pid_file.status == "stopping":
-        _signal(pid_file.pid, signal.SIGINT)  # turns a stop that waits for its clients into one that does not
+        send(pid_file.pid, signal.SIGINT)  # turns a stop that waits for its clients into one that does not
         return False
     return True
 
@@ -225,7 +219,7 @@ def _spawn(folder: Path, start_lock: int, durable: bool) -> None:
             postgres_folder.initialise(folder, runner, lock=start_lock, durable=durable)
         postgres_folder.configure(folder, durable=durable)
         pid_file = postgres_folder.read_pid_file(folder)
-        if pid_file and _judge(folder, pid_file.pid) is False:  # where we cannot know, PostgreSQL decides
+        if pid_file and judge(folder, pid_file.pid) is False:  # where we cannot know, PostgreSQL decides
             postgres_folder.remove_pid_files(folder)
         postgres_folder.bound_log(folder)
         with ExitStack() as opened:
@@ -251,27 +245,27 @@ def _has_begun(folder: Path) -> bool:
 
 async def _until_ready(folder: Path) -> bool:
     """Waits until the server takes connections, as long as that may take; False when it died."""
-    lives = True
+    alive = True
 
     async def decided() -> bool:
-        nonlocal lives
-        lives = _lives(folder)
-        if not lives:
+        nonlocal alive
+        alive = lives(folder)
+        if not alive:
             return True
         pid_file = postgres_folder.read_pid_file(folder)
         if pid_file is None or pid_file.status != "ready":
             return False
-        return await asyncio.to_thread(_ping, folder) is _Answer.READY
+        return await asyncio.to_thread(ping, folder) is Answer.READY
 
     await _until(decided, "PostgreSQL to recover")
-    return lives
+    return alive
 
 
 async def _stop_server(folder: Path) -> None:
     """Fast stop, and an immediate one when that takes too long. Raises NotStopped."""
     pid_file = postgres_folder.read_pid_file(folder)
-    unseen = pid_file is not None and _lives(folder) and not _is_postmaster(folder, pid_file.pid)
-    if unseen and await asyncio.to_thread(_ping, folder) is not _Answer.NONE:
+    unseen = pid_file is not None and lives(folder) and not is_postmaster(folder, pid_file.pid)
+    if unseen and await asyncio.to_thread(ping, folder) is not Answer.NONE:
         raise NotStopped(folder=folder, reason="it answers, but its process cannot be seen from here.")
     for number, limit in ((signal.SIGINT, FAST_STOP_LIMIT), (signal.SIGQUIT, IMMEDIATE_STOP_LIMIT)):
         if await _until(_stopping(folder, number), "PostgreSQL to stop", limit=limit):
@@ -287,12 +281,12 @@ def _stopping(folder: Path, number: signal.Signals) -> Callable[[], bool]:
 
     def gone() -> bool:
         nonlocal told
-        if not _lives(folder):
+        if not lives(folder):
             return True
         pid_file = postgres_folder.read_pid_file(folder)
-        if pid_file and pid_file.pid != told and _is_postmaster(folder, pid_file.pid):
+        if pid_file and pid_file.pid != told and is_postmaster(folder, pid_file.pid):
             told = pid_file.pid
-            _signal(told, number)
+            send(told, number)
         return False
 
     return gone
@@ -306,81 +300,13 @@ async def _take_care(cluster: Cluster) -> None:
             await asyncio.to_thread(postgres_folder.bound_log, cluster.folder)
 
 
-def _lives(folder: Path) -> bool:
-    """Whether a process of this folder's server lives. One started by hand is known by its working folder alone."""
-    if _is_held(folder / "server.lock"):
-        return True
-    pid_file = postgres_folder.read_pid_file(folder)
-    return pid_file is not None and _judge(folder, pid_file.pid) is True
-
-
-def _is_postmaster(folder: Path, pid: int) -> bool:
-    """Whether it is safe to signal `pid`, read from the file of a server that lives."""
-    verdict = _judge(folder, pid)
-    return _is_held(folder / "server.lock") if verdict is None else verdict
-
-
-def _judge(folder: Path, pid: int) -> bool | None:
-    """Whether `pid` is a PostgreSQL of this folder; None where nothing speaks against it but proof is not to be had.
-
-    Proof is its working folder, which root in a container may not see of another user's process.
-    """
-    data = folder / "data"
-    process = Path("/proc", str(pid))
-    try:
-        if not Path("/proc/self").exists():
-            os.kill(pid, 0)
-            return None
-        if process.stat().st_uid != data.stat().st_uid or (process / "comm").read_text().strip() != "postgres":
-            return False
-        return (process / "cwd").samefile(data)
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    except PermissionError:
-        return None
-
-
-def _ping(folder: Path) -> _Answer:
-    from psycopg import conninfo, pq  # noqa: PLC0415 - takes 0.1 s, which every command line would pay
-
-    host = str(postgres_folder.socket_folder(folder))
-    # Named in full: libpq would ask the environment and the list of system users for what is missing.
-    target = conninfo.make_conninfo(host=host, port=5432, user="postgres", dbname="postgres", connect_timeout=3)
-    outcome = pq.PGconn.ping(os.fsencode(target))
-    return {pq.Ping.OK: _Answer.READY, pq.Ping.REJECT: _Answer.NOT_YET}.get(pq.Ping(outcome), _Answer.NONE)
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, number)
-
-
 @asynccontextmanager
 async def _deciding(folder: Path) -> AsyncIterator[int]:
     """Holds start.lock; gives its descriptor."""
     descriptor = postgres_folder.open_private(folder / "start.lock")
     try:
-        await _until(lambda: _try_lock(descriptor, fcntl.LOCK_EX), "another process to start or stop PostgreSQL")
+        await _until(lambda: try_lock(descriptor, fcntl.LOCK_EX), "another process to start or stop PostgreSQL")
         yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _try_lock(descriptor: int, operation: int) -> bool:
-    try:
-        fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _is_held(path: Path) -> bool:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        return not _try_lock(descriptor, fcntl.LOCK_SH if path.name == "server.lock" else fcntl.LOCK_EX)
     finally:
         os.close(descriptor)
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from litemail.kit.errors import Error, Kind
-from litemail.kit.postgres_user import MAJOR, Account, Runner, run
+from litemail.kit.postgres_user import MAJOR, Account, Runner, give, run
 
 SOCKET = ".s.PGSQL.5432"
 SOCKET_PATH_LIMIT = 103  # bytes; macOS has 103, Linux 107
@@ -153,10 +153,10 @@ def initialise(folder: Path, runner: Runner, *, lock: int, durable: bool) -> Non
         file.flush()
         os.fsync(descriptor)
     new = Path(tempfile.mkdtemp(prefix="initdb-", dir=folder))
-    if runner.account:
-        os.chown(new, runner.account.uid, runner.account.gid)
     descriptor = os.open(new, os.O_RDONLY | os.O_DIRECTORY)
     try:
+        if runner.account:
+            give(descriptor, runner.account)
         with _password_file(folder, runner.account, password) as (password_path, keep):
             command = [
                 str(runner.programs / "initdb"),
@@ -182,6 +182,7 @@ def initialise(folder: Path, runner: Runner, *, lock: int, durable: bool) -> Non
         os.close(parent)
     finally:
         os.close(descriptor)
+        shutil.rmtree(new, ignore_errors=True)
 
 
 @contextmanager
@@ -193,7 +194,7 @@ def _password_file(folder: Path, account: Account | None, password: str) -> Iter
     descriptor = os.memfd_create("password")
     try:
         os.write(descriptor, password.encode())
-        os.fchown(descriptor, account.uid, account.gid)
+        give(descriptor, account)
         yield f"/proc/self/fd/{descriptor}", (descriptor,)
     finally:
         os.close(descriptor)

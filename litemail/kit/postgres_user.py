@@ -117,6 +117,14 @@ def run(
         raise BinariesMissing(reason=str(error)) from error
 
 
+def give(descriptor: int, account: Account) -> None:
+    """Makes an open file or folder the account's. Raises NoUnprivilegedUser."""
+    try:
+        os.fchown(descriptor, account.uid, account.gid)
+    except OSError as error:
+        raise NoUnprivilegedUser(reason=f"nothing can be given to user id {account.uid}: {error.strerror}.") from error
+
+
 def _site_packages() -> Path:
     spec = importlib.util.find_spec(PACKAGE)  # finds it without running the package, which imports much
     for place in (spec and spec.submodule_search_locations) or ():

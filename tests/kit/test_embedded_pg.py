@@ -109,6 +109,7 @@ async def process(
     program: str = PROCESS,
     before: tuple[str, ...] = (),
     python: str = sys.executable,
+    stderr: int | None = None,
 ) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         *before,
@@ -118,6 +119,7 @@ async def process(
         str(folder),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        stderr=stderr,
         cwd="/",
         env={"PYTHONPATH": ":".join([str(REPOSITORY), *(path for path in sys.path if path.endswith("site-packages"))])},
         start_new_session=True,
@@ -316,6 +318,25 @@ async def test_a_creation_that_was_killed_is_begun_anew(tmp_path: Path) -> None:
     async with running(folder) as cluster:
         assert await ask(cluster, "SELECT 1") == "1"
     assert [path.name for path in folder.glob("initdb-*")] == []
+
+
+@pytest.mark.skipif(not shutil.which("prlimit"), reason="needs prlimit")
+async def test_a_creation_that_fails_leaves_an_empty_place(tmp_path: Path) -> None:
+    folder = tmp_path / "pg"
+    child = await process(folder, before=("prlimit", "--fsize=1000000"), stderr=asyncio.subprocess.PIPE)
+    _, errors = await child.communicate()
+    assert "InitFailed" in errors.decode()
+    assert not (folder / "data").exists()
+    assert not list(folder.glob("initdb-*"))
+
+
+@pytest.mark.skipif(not IS_ROOT or not shutil.which("setpriv"), reason="needs root and setpriv")
+@pytest.mark.parametrize("right", ["setuid", "chown"])
+async def test_root_that_cannot_become_somebody_else_says_so(tmp_path: Path, right: str) -> None:
+    before = ("setpriv", f"--bounding-set=-{right}")
+    child = await process(tmp_path / "pg", before=before, stderr=asyncio.subprocess.PIPE)
+    _, errors = await child.communicate()
+    assert "NoUnprivilegedUser" in errors.decode()
 
 
 async def test_a_cancelled_start_leaves_nothing_running(tmp_path: Path) -> None:
