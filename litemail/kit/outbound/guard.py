@@ -198,23 +198,26 @@ class Guard:
         A line longer than LONGEST_LINE is an error at the reader. Raises TlsFailed, ConnectFailed, ConnectTimeout.
         """
         try:
-            if not tls:
-                return await asyncio.open_connection(sock=sock, limit=LONGEST_LINE)
+            name = normal_host(host)
+        except OutboundError:
+            sock.close()
+            raise
+        # A failed or cancelled open_connection closes the socket. Closing it here as well would free its number while
+        # the loop still watches it, and the next socket would get the number.
+        if not tls:
+            return await asyncio.open_connection(sock=sock, limit=LONGEST_LINE)
+        try:
             async with asyncio.timeout(timeout):
                 return await asyncio.open_connection(
                     sock=sock,
                     limit=LONGEST_LINE,
                     ssl=self.tls,
-                    server_hostname=normal_host(host),
+                    server_hostname=name,
                     ssl_handshake_timeout=max(timeout, 0.001),
                     ssl_shutdown_timeout=_TLS_CLOSE_SECONDS,
                 )
         except OSError as error:
-            sock.close()
             raise connection_error(error, host=host, port=port) from None
-        except BaseException:
-            sock.close()
-            raise
 
     async def open(
         self,
