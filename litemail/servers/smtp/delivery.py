@@ -1,0 +1,127 @@
+"""Final delivery: what both servers do with a message that they took for mailboxes of ours."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+import structlog
+
+from litemail.protocols import dkim
+from litemail.protocols.address import Address
+from litemail.servers.smtp import trace
+from litemail.servers.smtp.connection import SmtpConnection
+from litemail.servers.smtp.interface import Deliver, Delivery, MxBackend, Reason, Refuse
+from litemail.servers.smtp.retries import StillDelivering, fingerprint
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+_AT_ONCE = 16  # mailboxes of one message
+_LARGE = 1024 * 1024  # octets; working on more would hold the event loop for over a millisecond
+
+TEXTS = {
+    Reason.UNKNOWN_USER: "There is no mailbox with this address here",
+    Reason.FOREIGN_DOMAIN: "Mail for this domain is not taken here",
+    Reason.DISABLED: "This mailbox takes no mail now",
+    Reason.FULL: "This mailbox is full",
+    Reason.UNAVAILABLE: "Temporarily not possible, try again later",
+}
+
+
+async def add_recipient(
+    backend: MxBackend, connection: SmtpConnection, address: Address, texts: Mapping[Reason, str]
+) -> str:
+    """Asks for the route and keeps its deliveries; the reply to RCPT."""
+    route = await backend.route(address)
+    if isinstance(route, Refuse):
+        return f"{route.reason.value} {route.text or texts[route.reason]}"
+    keep(connection, route)
+    return "250 2.1.5 Ok"
+
+
+def keep(connection: SmtpConnection, route: Deliver) -> None:
+    connection.transaction.deliveries.update({one.mailbox_id: one for one in route.deliveries})
+
+
+class Incoming(msgspec.Struct, frozen=True, kw_only=True):
+    """`content` is what the client sent, `message` what goes into the mailboxes below our trace fields."""
+
+    content: bytes
+    message: bytes
+    source: str | None
+    queue_id: str
+    now: datetime
+
+
+async def deliver(backend: MxBackend, connection: SmtpConnection, incoming: Incoming) -> str:
+    """Verifies DKIM, writes the trace fields, stores the message in every mailbox; the reply to DATA.
+
+    The work goes on when the client disconnects meanwhile.
+    """
+    transaction, retries = connection.transaction, connection.listener.retries
+    transaction.key = await _fingerprint(transaction.reverse_path, incoming.content)
+    steady = connection.loop.time()
+    try:
+        claimed = retries.claim(transaction.key, set(transaction.deliveries), now=steady)
+    except StillDelivering:
+        return "451 4.3.0 This message is being delivered, try again later"
+    deliveries = [transaction.deliveries[mailbox_id] for mailbox_id in claimed]
+    stamp = _Stamp(
+        return_path=trace.return_path(transaction.reverse_path),
+        received=trace.received(
+            source=incoming.source,
+            by=connection.hostname,
+            protocol=connection.protocol_name,
+            queue_id=incoming.queue_id,
+            recipient=transaction.rcpt_tos[0] if len(transaction.rcpt_tos) == 1 else None,
+            now=incoming.now,
+        ),
+    )
+    delivered: set[str] = set()
+
+    async def work() -> None:
+        try:
+            message = await _stamped(backend, connection.hostname, incoming, stamp)
+            await _store(backend, deliveries, message, delivered)
+        finally:
+            retries.settle(transaction.key, claimed, delivered=delivered, now=steady)
+
+    try:
+        await connection.listener.finish(work())
+    except TimeoutError:
+        return "451 4.3.0 Delivery takes too long, try again later"
+    if delivered == claimed:
+        return f"250 2.0.0 Ok: {incoming.queue_id}"
+    return "451 4.3.0 Not every mailbox could be reached, try again later"
+
+
+async def _fingerprint(reverse_path: str, content: bytes) -> bytes:
+    if len(content) < _LARGE:
+        return fingerprint(reverse_path, content)
+    return await asyncio.to_thread(fingerprint, reverse_path, content)
+
+
+class _Stamp(msgspec.Struct, frozen=True):
+    return_path: bytes
+    received: bytes
+
+
+async def _stamped(backend: MxBackend, hostname: str, incoming: Incoming, stamp: _Stamp) -> bytes:
+    results = await dkim.verify(incoming.message, txt_lookup=backend.txt, now=incoming.now)
+    clean = trace.without_forged_results(incoming.message, hostname)
+    return b"".join([stamp.return_path, trace.authentication_results(hostname, results), stamp.received, clean])
+
+
+async def _store(backend: MxBackend, deliveries: list[Delivery], message: bytes, delivered: set[str]) -> None:
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(delivery: Delivery) -> None:
+        async with gate:
+            try:
+                await backend.deliver(delivery, message)
+            except Exception:  # one mailbox's trouble must not keep the others from their mail
+                log.exception("smtp.delivery_failed", mailbox_id=delivery.mailbox_id)
+            else:
+                delivered.add(delivery.mailbox_id)
+
+    await asyncio.gather(*(one(delivery) for delivery in deliveries))
