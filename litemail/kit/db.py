@@ -9,7 +9,7 @@ A request or job step is one transaction and only its edge commits:
 as `litemail_system`, which explicit policies let through; it is for edges whose authority is not an actor.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import LiteralString, TypeVar
@@ -26,7 +26,9 @@ from litemail.kit.errors import Error, Kind
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 Value = TypeVar("Value")
-Parameter = str | int | float | bool | bytes | datetime | Jsonb | Sequence[str] | Sequence[int] | None
+Parameter = (
+    str | int | float | bool | bytes | datetime | Jsonb | Sequence[str | None] | Sequence[int] | Sequence[bytes] | None
+)
 
 
 class DatabaseUnavailable(Error):
@@ -96,15 +98,15 @@ class Tx:
         """Writes an event with this change. `data` must hold no secret: webhooks and the audit log show it."""
         await outbox.write(
             self.connection,
-            event_type,
-            workspace_id=workspace_id,
-            subject=subject,
-            data=data,
-            before=before,
-            audience=audience,
+            [outbox.Fact(event_type, workspace_id, subject, data, before, audience)],
             actor=self.actor,
             now=self.now,
         )
+
+    async def emit_many(self, event_type: str, *, workspace_id: str, data_by_subject: Mapping[str, object]) -> None:
+        """The same public event of many subjects, in one go."""
+        facts = [outbox.Fact(event_type, workspace_id, subject, data) for subject, data in data_by_subject.items()]
+        await outbox.write(self.connection, facts, actor=self.actor, now=self.now)
 
     async def enqueue(
         self,

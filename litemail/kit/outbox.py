@@ -4,7 +4,7 @@ A sequence alone would lose events: a transaction that took number 7 may commit 
 So readers take only rows whose transaction is older than every transaction still running, in the order (xid, id).
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -44,6 +44,17 @@ UPDATE event_cursors SET xid = %(xid)s::text::xid8, number = %(number)s WHERE co
 """
 
 
+class Fact(msgspec.Struct, frozen=True):
+    """Something that has just become true, to be told."""
+
+    type: str
+    workspace_id: str
+    subject: str
+    data: object = None
+    before: object = None
+    audience: Audience = "public"
+
+
 class Event(msgspec.Struct, frozen=True):
     """A fact that happened. `data` is what the type's shape says; it holds no secrets."""
 
@@ -58,35 +69,29 @@ class Event(msgspec.Struct, frozen=True):
     created_at: datetime
 
 
-async def write(
-    connection: AsyncConnection,
-    event_type: str,
-    *,
-    workspace_id: str,
-    subject: str,
-    data: object,
-    before: object,
-    audience: Audience,
-    actor: Actor | None,
-    now: datetime,
-) -> None:
-    await connection.execute(
-        _WRITE,
+async def write(connection: AsyncConnection, facts: Sequence[Fact], *, actor: Actor | None, now: datetime) -> None:
+    rows = [
         {
             "id": ids.new_id("evt"),
-            "workspace_id": workspace_id,
-            "type": event_type,
-            "audience": audience,
-            "subject": subject,
-            "data": None if data is None else Jsonb(msgspec.to_builtins(data)),
-            "before": None if before is None else Jsonb(msgspec.to_builtins(before)),
+            "workspace_id": fact.workspace_id,
+            "type": fact.type,
+            "audience": fact.audience,
+            "subject": fact.subject,
+            "data": None if fact.data is None else Jsonb(msgspec.to_builtins(fact.data)),
+            "before": None if fact.before is None else Jsonb(msgspec.to_builtins(fact.before)),
             "user_id": actor.user_id if actor else None,
             "key_id": actor.key_id if actor else None,
             "address": actor.address if actor else None,
             "request_id": actor.request_id if actor else None,
             "now": now,
-        },
-    )
+        }
+        for fact in facts
+    ]
+    if len(rows) == 1:
+        await connection.execute(_WRITE, rows[0])
+    elif rows:
+        async with connection.cursor() as cursor:
+            await cursor.executemany(_WRITE, rows)
 
 
 async def consume(
