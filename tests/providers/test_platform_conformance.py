@@ -38,6 +38,7 @@ from litemail.providers.platform import (
     Unavailable,
     WorkspaceNotFound,
     instantly,
+    twin_limits,
 )
 from litemail.servers.sandbox.store import Settings
 from tests.contracts.contract import Contract, RequestsChecked, answers_checked, load
@@ -58,7 +59,7 @@ class Platform:
 
     def reach(self, *, port: int | None = None, pacer: Pacer | None = None) -> Reach:
         root = self.twins.root().replace(str(self.twins.port), str(port or self.twins.port))
-        limits = self.adapter.declaration.limits
+        limits = twin_limits(self.adapter.declaration.limits, None)
         return Reach(self.client, Site(api=root, login=root), pacer or Pacer(limits))
 
     def session(self, api_key: str = "any-key", reach: Reach | None = None) -> Session:
@@ -191,8 +192,7 @@ async def test_too_many_requests_are_answered_by_a_rest_of_the_pacer(platform: P
     session = platform.session()
     with pytest.raises(RateLimited) as raised:
         await session.check()
-    assert raised.value.retry_after
-    assert raised.value.retry_after >= 1
+    assert raised.value.retry_after is not None
     await platform.misbehave()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2):

@@ -142,6 +142,7 @@ from litemail.providers.platform.errors import (
     WorkspaceRequired as WorkspaceRequired,
 )
 from litemail.providers.platform.pacing import Pacer as Pacer
+from litemail.providers.platform.pacing import twin_limits as twin_limits
 from litemail.providers.platform.registry import (
     PLATFORMS as PLATFORMS,
 )

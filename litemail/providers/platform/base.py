@@ -71,6 +71,9 @@ class Declaration(msgspec.Struct, frozen=True):
     capabilities: frozenset[Capability]
     live: Site | None
     """None where each customer has an instance of its own, named by the `url` of its credentials."""
+    refuses_duplicates: bool
+    """Whether adding an inbox that is there already is harmless (`Accepted.already`), so that a first `add` needs no
+    `find` before it. A repeated one needs it on every platform."""
     sandbox_twin: bool
     verified_live: bool
     """Whether this adapter was ever used against the real platform."""

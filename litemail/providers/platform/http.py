@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 import httpx
 import msgspec
 
-from litemail.kit import clock
+from litemail.kit import clock, outbound
 from litemail.providers.platform.base import Reach
 from litemail.providers.platform.errors import OutcomeUnknown, RateLimited, Unavailable, UnexpectedAnswer
 from litemail.providers.platform.redaction import WORDS, redact
@@ -64,7 +64,8 @@ class Caller:
         """The answer, whatever its status, except those that mean the same everywhere.
 
         Raises `RateLimited` (429), `Unavailable` (nothing reached the platform, or 5xx and 408 on a read),
-        `OutcomeUnknown` (the same on a call that changes something). The client's own cookie jar is not used.
+        `OutcomeUnknown` (the same on a call that changes something), and what the client's guard says of a host that
+        it does not allow. The client's own cookie jar is not used.
         """
         call = f"{method} {httpx.URL(url).path}"
         lost = Unavailable if method == "GET" else OutcomeUnknown
@@ -75,6 +76,15 @@ class Caller:
                     answer = await self._send(request, call)
             except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
                 raise Unavailable(name=self.name, reason="no connection") from error
+            except (
+                outbound.ConnectFailed,
+                outbound.ConnectTimeout,
+                outbound.LookupFailed,
+                outbound.TlsFailed,
+            ) as error:
+                raise Unavailable(name=self.name, reason=str(error).rstrip(".")) from error
+            except (outbound.BodyTooLarge, outbound.EncodingNotAsked) as error:
+                raise self.unexpected(Answer(call, 0, httpx.Headers(), b""), str(error)) from error
             except (httpx.TimeoutException, TimeoutError) as error:
                 raise lost(name=self.name, reason=f"no answer within {timeout:.0f} s") from error
             except httpx.TransportError as error:

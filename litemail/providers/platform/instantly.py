@@ -53,7 +53,7 @@ _LOGIN = (
 
 # A workspace may do 100 a second and 6,000 a minute; what else uses its keys needs room too.
 _LIMITS = Limits(per_second=50, per_minute=3_000, concurrency=50, confirm_within=60)
-_ADD_TIMEOUT = 60.0  # it signs in to the mailbox, about 3 s each; clients that left after 10 s lost answers
+_ADD_TIMEOUT = 50.0  # it signs in to the mailbox, about 3 s each; clients that left after 10 s lost answers
 _JOB_WITHIN = 60.0
 _PAGE = 100
 _BATCH = 100
@@ -70,6 +70,7 @@ def adapter(*, login: bool = True) -> Adapter:
         limits=_LIMITS,
         capabilities=frozenset(capabilities | ({Capability.LOGIN} if login else set())),
         live=Site(api="https://api.instantly.ai", login="https://app.instantly.ai"),
+        refuses_duplicates=True,
         sandbox_twin=True,
         verified_live=False,
     )

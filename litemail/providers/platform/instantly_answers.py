@@ -69,10 +69,10 @@ def refusal_of(caller: Caller, answer: Answer, *, email: str) -> Error:
     words, said = caller.shown(failure.message), failure.message.lower()
     if said.startswith(("body ", "body/")):
         return Rejected(name=NAME, words=words)
-    if any(hint in said for hint in _ELSEWHERE):
-        return AlreadyConnectedElsewhere(name=NAME, email=email, words=words)
     if any(hint in said for hint in _SIGN_IN):
         return InboxSignInRefused(name=NAME, email=email, words=words)
+    if any(hint in said for hint in _ELSEWHERE):
+        return AlreadyConnectedElsewhere(name=NAME, email=email, words=words)
     if any(hint in said for hint in _FULL):
         return LimitReached(name=NAME, words=words)
     return Rejected(name=NAME, words=words)

@@ -1,10 +1,21 @@
 """Keeps calls ahead of a platform's limits: so many at once, so many a second, in the order they came."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import msgspec
+
 from litemail.providers.platform.base import Limits
+
+_MARGIN = 0.9  # a vendor's seconds begin at other moments than ours
+
+
+def twin_limits(limits: Limits, rate_limit: int | None) -> Limits:
+    """The limits towards a sandbox twin: the rate it was told to keep, in requests a second, or no rate at all."""
+    rate = math.inf if rate_limit is None else max(rate_limit, 1) * _MARGIN
+    return msgspec.structs.replace(limits, per_second=rate, per_minute=math.inf)
 
 
 class Pacer:

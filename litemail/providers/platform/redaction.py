@@ -1,5 +1,6 @@
 """What a platform says may be shown and kept only without secrets and cut to a bound."""
 
+import base64
 import json
 from collections.abc import Iterable
 from urllib.parse import quote
@@ -16,10 +17,20 @@ def redact(text: str, secrets: Iterable[str], *, bound: int = BODY) -> str:
     A secret too short to be told from ordinary words hides the whole text it occurs in.
     """
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        for form in {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], quote(secret, "")}:
+        for form in _forms(secret):
             if form in text:
                 if len(secret) < _SHORT:
                     return REDACTED
                 text = text.replace(form, REDACTED)
     printable = "".join(character if character.isprintable() else " " for character in text)
     return printable if len(printable) <= bound else printable[: bound - 1] + "…"
+
+
+def _forms(secret: str) -> set[str]:
+    """As it is, escaped in JSON (also within a text within JSON), in a URL, and as SMTP's AUTH LOGIN sends it."""
+    forms = {secret}
+    for _ in range(2):
+        forms |= {json.dumps(form)[1:-1] for form in forms} | {
+            json.dumps(form, ensure_ascii=False)[1:-1] for form in forms
+        }
+    return forms | {quote(secret, ""), base64.b64encode(secret.encode()).decode().rstrip("=")}
