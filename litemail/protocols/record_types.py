@@ -22,7 +22,7 @@ class RecordType(StrEnum):
     TLSA = "TLSA"
 
 
-class Record(msgspec.Struct, frozen=True):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One record of a zone. `name` is relative, `@` is the apex; `ttl` in seconds; `priority` with MX and SRV only."""
 
     type: RecordType
