@@ -5,7 +5,7 @@ message. Every change is noted in a log of UIDs; sessions read on from the posit
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -45,13 +45,17 @@ class Draft(msgspec.Struct, frozen=True):
     flags: frozenset[str]
 
 
-class Counts(msgspec.Struct, frozen=True):
-    """What SELECT and STATUS tell. `first_unseen` is a sequence number."""
+class Snapshot(msgspec.Struct, frozen=True):
+    """The folder at one moment. `first_unseen` is a sequence number, `position` one of the log of changes."""
 
-    exists: int
+    uids: list[int]
     recent: int
     unseen: int
     first_unseen: int | None
+    uid_next: int
+    uid_validity: int
+    keywords: tuple[str, ...]
+    position: int
 
 
 class Index:
@@ -336,21 +340,18 @@ class Index:
 
     # Telling
 
-    def counts(self) -> Counts:
+    def snapshot(self) -> Snapshot:
         unseen = [number for number, entry in enumerate(self.entries.values(), 1) if "S" not in entry.letters]
-        return Counts(len(self.entries), len(self.unclaimed), len(unseen), unseen[0] if unseen else None)
-
-    def learn_from_files(self, uids: Iterable[int], *, received: bool, size: bool) -> None:
-        """Read from the files' inodes what their names do not tell: INTERNALDATE, and sizes of foreign files."""
-        for uid in uids:
-            entry = self.entries.get(uid)
-            if entry is None or not ((received and entry.received is None) or (size and entry.size < 0)):
-                continue
-            try:
-                status = self.path_of(entry).stat()
-            except FileNotFoundError:
-                continue
-            entry.received, entry.size = status.st_mtime, status.st_size
+        return Snapshot(
+            uids=list(self.entries),
+            recent=len(self.unclaimed),
+            unseen=len(unseen),
+            first_unseen=unseen[0] if unseen else None,
+            uid_next=self.uids.uid_next,
+            uid_validity=self.uids.uid_validity,
+            keywords=tuple(filter(None, self.keywords.names)),
+            position=self.position,
+        )
 
 
 def _duplicate(source: Path, destination: Path, base: str) -> str:
@@ -359,6 +360,8 @@ def _duplicate(source: Path, destination: Path, base: str) -> str:
     try:
         (destination / "tmp" / copy).hardlink_to(source)
     except FileNotFoundError:
+        if not maildir.exists(destination):
+            raise maildir.FolderGone from None
         raise
     except OSError:  # the file system has no more, or no, hard links
         received = source.stat().st_mtime

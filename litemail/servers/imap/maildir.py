@@ -1,7 +1,7 @@
 """Maildir++ on disk: names, folders, the lock, durable delivery. Blocking functions, to be called in threads.
 
 Layout (https://www.courier-mta.org/imap/README.maildirquota.html): the root is INBOX; `.Sent` and `.Sent.2026` beside
-its `cur`, `new` and `tmp` are folders. Whoever delivers writes to `tmp` and renames into `new`, without any lock. Whoever
+its `cur`, `new` and `tmp` are folders. Whoever delivers writes to `tmp` and renames into `new`, without a lock. Whoever
 changes `cur` (flags, expunge, append) holds the folder's lock and raises its generation: other processes see that.
 """
 
