@@ -1,0 +1,15 @@
+"""What our DNS serves: a zone for each domain, and the records in it."""
+
+from litemail.zones.editing import ManagedRecord as ManagedRecord
+from litemail.zones.editing import RecordNotFound as RecordNotFound
+from litemail.zones.queries import Zone as Zone
+from litemail.zones.queries import ZoneRecord as ZoneRecord
+from litemail.zones.service import NewZone as NewZone
+from litemail.zones.service import ServedZone as ServedZone
+from litemail.zones.service import UnknownDomain as UnknownDomain
+from litemail.zones.service import ZoneNotFound as ZoneNotFound
+from litemail.zones.service import create_many as create_many
+from litemail.zones.service import plain_name as plain_name
+from litemail.zones.service import publish as publish
+from litemail.zones.service import served as served
+from litemail.zones.service import withdraw as withdraw
