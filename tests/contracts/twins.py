@@ -90,7 +90,7 @@ class MemoryStore:
         self, organisation_id: str, *, search: str = "", after: tuple[datetime, str] | None = None, limit: int
     ) -> Sequence[Account]:
         found = sorted(self._of(organisation_id), key=lambda one: (one.created_at, one.email), reverse=True)
-        wanted = [one for one in found if search in one.email]
+        wanted = [one for one in found if search.lower() in one.email]
         return [one for one in wanted if after is None or (one.created_at, one.email) < after][:limit]
 
     async def held(self, workspace_id: str, platform_type: str) -> Sequence[Account]:
