@@ -20,7 +20,7 @@ _MAGIC = {
     "needs-totp": Case.SECOND_FACTOR,
     "imap-disabled": Case.IMAP_DISABLED,
 }
-_NEVER_ANSWERED = "timeout"  # noqa: S105 - a magic value, not a secret
+_NEVER_ANSWERED = "timeout"
 _FALLBACK = "gmail"
 """Whose words are used when the client names no provider's host."""
 
