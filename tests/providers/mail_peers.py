@@ -81,7 +81,7 @@ async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncI
         writer.transport.abort()
         tasks.discard(task)
 
-    server = await asyncio.start_server(run, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(run, "127.0.0.1", 0, ssl=tls, backlog=1024)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -153,7 +153,7 @@ class Smtp:
             await asyncio.sleep(self.latency)
             text = line.decode().rstrip("\r\n")
             self.heard.append(text)
-            verb = text.split(" ")[0]
+            verb = text.split(" ")[0].upper()
             if verb == "EHLO":
                 offer = "STARTTLS" if self.starttls and not encrypted else self.auth
                 writer.write(f"250-mail\r\n250-SIZE 1000\r\n250 {offer}\r\n".encode())
@@ -161,7 +161,7 @@ class Smtp:
                 writer.write(b"220 go\r\n")
                 await writer.start_tls(self.starttls)
                 encrypted = True
-            elif text.startswith("AUTH LOGIN"):
+            elif text.upper() == "AUTH LOGIN":
                 writer.write(b"334 UGFzc3dvcmQ6\r\n")
                 self.heard.append((await reader.readline()).decode().strip())
                 writer.write("".join(f"{part}\r\n" for part in self.reply).encode())

@@ -144,8 +144,11 @@ def check_url(url: str, *, schemes: frozenset[str] = HTTPS) -> Target:
     if not parts.hostname:
         raise UrlInvalid(reason="it has no host")
     host = normal_host(parts.hostname)
-    PublicOnly().check_target(host, port or _DEFAULT_PORTS[parts.scheme])
-    return Target(url=url, scheme=parts.scheme, host=host, port=port or _DEFAULT_PORTS[parts.scheme])
+    if port is None:
+        port = _DEFAULT_PORTS[parts.scheme]
+    check_port(port)
+    PublicOnly().check_target(host, port)
+    return Target(url=url, scheme=parts.scheme, host=host, port=port)
 
 
 def check_port(port: int) -> None:
