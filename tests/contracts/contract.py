@@ -67,7 +67,10 @@ class Contract:
         if documented is None and status not in EVERYWHERE:
             return [f"{method} {path} answers {status}, which is not documented"]
         schema = documented["content"]["application/json"]["schema"] if documented else FAILURE
-        return self.faults(schema, json.loads(body))
+        try:
+            return self.faults(schema, json.loads(body))
+        except ValueError:
+            return ["the answer is no JSON"]
 
     def _query_faults(self, operation: Mapping[str, Any], query: str) -> list[str]:
         known = {one["name"]: one["schema"] for one in operation.get("parameters", []) if one["in"] == "query"}

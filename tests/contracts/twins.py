@@ -15,7 +15,7 @@ from granian.server.embed import Server
 from litemail.servers.sandbox import instantly
 from litemail.servers.sandbox.app import create_app
 from litemail.servers.sandbox.behaviour import Sandbox
-from litemail.servers.sandbox.store import Account, Added, ApiKey, MailDoor, Organisation, Settings, Thing
+from litemail.servers.sandbox.store import Account, Added, ApiKey, MailDoor, Organisation, Settings, Store, Thing
 
 
 @dataclass
@@ -133,7 +133,7 @@ class MailSignIns:
 @dataclass
 class RunningTwins:
     sandbox: Sandbox
-    store: MemoryStore
+    store: Store
     mail: MailSignIns
     port: int
 
@@ -142,9 +142,11 @@ class RunningTwins:
 
 
 @asynccontextmanager
-async def running_twins(wrap: Callable[[Any], Any] = lambda app: app) -> AsyncIterator[RunningTwins]:
+async def running_twins(
+    wrap: Callable[[Any], Any] = lambda app: app, *, store: Store | None = None
+) -> AsyncIterator[RunningTwins]:
     """The twins on a free port. `wrap` may put an ASGI application around them."""
-    store, mail = MemoryStore(), MailSignIns()
+    store, mail = store or MemoryStore(), MailSignIns()
     sandbox = Sandbox(store, mail)
     app = create_app(sandbox, twins=[instantly.twin()])
     async with serving(wrap(app), closing=sandbox.closing) as port:

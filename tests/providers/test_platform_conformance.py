@@ -289,7 +289,7 @@ async def test_an_exchange_leaves_one_key_however_often_it_is_repeated(platform:
         mine = await platform.exchange(number=1)
     for credentials in (other.credentials, mine.credentials):
         await platform.adapter.session(credentials, platform.reach()).check()
-    assert len([key for key in platform.twins.store.keys.values() if key.revoked_at is None]) == 2
+    assert len(await platform.twins.store.list_keys(mine.workspace.id)) == 2
 
 
 @pytest.mark.parametrize(

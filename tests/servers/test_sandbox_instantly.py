@@ -176,6 +176,13 @@ async def test_a_body_that_is_no_json_is_refused(
     assert answer.status_code == status
 
 
+@pytest.mark.parametrize("path", ["api/v2/accounts/a%00b", "api/v2/accounts?search=%00", "api/v2/background-jobs/%00"])
+async def test_a_nul_is_refused_where_it_could_reach_the_database(http: httpx.AsyncClient, path: str) -> None:
+    assert (await http.get(path)).status_code == 400
+    assert (await add(http, "a\0@b.test")).status_code == 400
+    assert (await http.post("api/v2/custom-tags", json={"label": "a\0"})).status_code == 400
+
+
 async def test_unknown_paths_and_workspaces_are_not_found(twins: RunningTwins, http: httpx.AsyncClient) -> None:
     assert message(await http.put("api/v2/accounts")) == (404, "Route PUT:/api/v2/accounts not found")
     assert (await http.get("api/v2/nothing")).status_code == 404

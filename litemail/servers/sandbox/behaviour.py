@@ -63,6 +63,11 @@ def explain(request: Request[Any, Any, Any], error: Exception) -> Response[bytes
     return Response(b"Internal Server Error", status_code=500, media_type="text/plain")
 
 
+def holds_nul(request: Request[Any, Any, Any]) -> bool:
+    """Whether the request's path or query holds a NUL, which PostgreSQL keeps in no text."""
+    return "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]
+
+
 async def settings_of(sandbox: Sandbox, *, workspace_id: str, platform_type: str) -> Settings:
     """The settings of now, after the delay they ask for. Raises `Refusal` when the twin is down or does not exist."""
     settings = await sandbox.store.settings(workspace_id, platform_type)

@@ -67,7 +67,7 @@ def scope(*names: str) -> dict[str, Any]:
 async def enter(request: AnyRequest, workspace_id: FromPath[str]) -> Call:
     """Lets a call with an API key in. Raises `Refusal` in the order that a vendor's layers would."""
     sandbox: Sandbox = request.app.state.sandbox
-    settings = await behaviour.settings_of(sandbox, workspace_id=workspace_id, platform_type=PLATFORM)
+    settings = await settings_of(request, workspace_id)
     key = _bearer(request)
     if key == behaviour.WRONG:
         raise _unauthorized()
@@ -86,12 +86,20 @@ async def enter(request: AnyRequest, workspace_id: FromPath[str]) -> Call:
 async def enter_by_cookie(request: AnyRequest, workspace_id: FromPath[str]) -> Call:
     """Lets a call of the web application in: a session cookie, and the workspace in a header."""
     sandbox: Sandbox = request.app.state.sandbox
-    settings = await behaviour.settings_of(sandbox, workspace_id=workspace_id, platform_type=PLATFORM)
+    settings = await settings_of(request, workspace_id)
     session = session_of(request)
     caller = await caller_of_session(sandbox, workspace_id, session)
     if request.headers.get("x-workspace-id") != caller.organisation.id:
         raise _unauthorized()
     return _admit(sandbox, settings, request, caller)
+
+
+async def settings_of(request: AnyRequest, workspace_id: str) -> Settings:
+    """What every call begins with. Raises `Refusal`."""
+    if behaviour.holds_nul(request):
+        raise refuse(400, "request must not contain NUL")
+    sandbox: Sandbox = request.app.state.sandbox
+    return await behaviour.settings_of(sandbox, workspace_id=workspace_id, platform_type=PLATFORM)
 
 
 async def caller_of_session(sandbox: Sandbox, workspace_id: str, session: Session) -> Caller:
@@ -107,8 +115,8 @@ async def caller_of_session(sandbox: Sandbox, workspace_id: str, session: Sessio
 
 def session_of(request: AnyRequest) -> Session:
     try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(request.cookies.get(COOKIE, "")), type=Session)
-    except (msgspec.DecodeError, ValueError):
+        return parse(base64.urlsafe_b64decode(request.cookies.get(COOKIE, "")), Session)
+    except (Refusal, ValueError):
         raise _unauthorized() from None
 
 

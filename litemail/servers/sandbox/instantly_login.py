@@ -12,7 +12,6 @@ from litemail.servers.sandbox import instantly_models as wire
 from litemail.servers.sandbox.behaviour import Sandbox
 from litemail.servers.sandbox.instantly_door import (
     COOKIE,
-    PLATFORM,
     Served,
     Session,
     caller_of_session,
@@ -21,6 +20,7 @@ from litemail.servers.sandbox.instantly_door import (
     json_body,
     scope,
     session_of,
+    settings_of,
 )
 from litemail.servers.sandbox.instantly_models import parse, refuse
 from litemail.servers.sandbox.store import ApiKey
@@ -29,7 +29,7 @@ from litemail.servers.sandbox.store import ApiKey
 @post("/api/auth/login", status_code=200)
 async def log_in(request: Request[Any, Any, Any], workspace_id: FromPath[str]) -> Response[bytes]:
     sandbox: Sandbox = request.app.state.sandbox
-    settings = await behaviour.settings_of(sandbox, workspace_id=workspace_id, platform_type=PLATFORM)
+    settings = await settings_of(request, workspace_id)
     given = parse(await json_body(request), wire.SignIn)
     if behaviour.comes_too_fast(sandbox, settings, who=f"{workspace_id} {given.email.lower()}"):
         raise refuse(429, "Rate limit exceeded")
@@ -48,7 +48,7 @@ async def log_in(request: Request[Any, Any, Any], workspace_id: FromPath[str]) -
 @get("/api/organization/user")
 async def organisations(request: Request[Any, Any, Any], workspace_id: FromPath[str]) -> Response[bytes]:
     sandbox: Sandbox = request.app.state.sandbox
-    await behaviour.settings_of(sandbox, workspace_id=workspace_id, platform_type=PLATFORM)
+    await settings_of(request, workspace_id)
     organisation = (await caller_of_session(sandbox, workspace_id, session_of(request))).organisation
     return json_answer([wire.Organisation(organisation.id, organisation.name)])
 
@@ -56,7 +56,7 @@ async def organisations(request: Request[Any, Any, Any], workspace_id: FromPath[
 @post("/api/organization/auth_workspace", status_code=200)
 async def choose_organisation(request: Request[Any, Any, Any], workspace_id: FromPath[str]) -> Response[bytes]:
     sandbox: Sandbox = request.app.state.sandbox
-    await behaviour.settings_of(sandbox, workspace_id=workspace_id, platform_type=PLATFORM)
+    await settings_of(request, workspace_id)
     organisation = (await caller_of_session(sandbox, workspace_id, session_of(request))).organisation
     if parse(await json_body(request), wire.ChooseOrganisation).orgID != organisation.id:
         raise refuse(404, "Organization not found")

@@ -280,6 +280,8 @@ def refuse(status: int, message: str) -> Refusal:
 
 def parse(body: bytes, shape: type[Shape]) -> Shape:
     """The body; a wrong one is refused in the words of the vendor's schema check."""
+    if b"\\u0000" in body:  # PostgreSQL keeps no NUL in a text
+        raise refuse(400, "body must not contain NUL")
     try:
         return msgspec.json.decode(body, type=shape)
     except msgspec.ValidationError as error:
