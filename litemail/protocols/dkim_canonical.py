@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from litemail.protocols.header_fields import CRLF, Field, unfold
 
+_PIECE = 256 * 1024
 _WHITE_SPACE = re.compile(rb"[\t ]+")
 
 
@@ -19,9 +20,22 @@ def body(text: bytes, method: Canonical) -> bytes:
     if text and not text.endswith(CRLF):
         text += CRLF
     if method is Canonical.RELAXED:
-        text = _WHITE_SPACE.sub(b" ", text).replace(b" \r\n", CRLF)
+        text = _with_single_spaces(text).replace(b" \r\n", CRLF)
     text = _without_empty_lines_at_end(text)
     return CRLF if not text and method is Canonical.SIMPLE else text
+
+
+def _with_single_spaces(text: bytes) -> bytes:
+    """In pieces: an expression at work on 50 MB would let no other thread run for a second."""
+    pieces: list[bytes] = []
+    start = 0
+    while start < len(text):
+        end = start + _PIECE
+        run = _WHITE_SPACE.match(text, end)  # a run of white space belongs to one piece
+        end = run.end() if run else end
+        pieces.append(_WHITE_SPACE.sub(b" ", text[start:end]))
+        start = end
+    return b"".join(pieces)
 
 
 def _without_empty_lines_at_end(text: bytes) -> bytes:

@@ -10,7 +10,7 @@ import re
 import ssl
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import NoReturn, Protocol
+from typing import NoReturn, Protocol, cast
 
 import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -40,6 +40,7 @@ class Transaction(Envelope):
     def __init__(self) -> None:
         super().__init__()
         self.key = b""  # of the retry memory
+        self.delivered: set[str] = set()  # who has it, when the reply is positive
         self.deliveries: dict[str, Delivery] = {}  # by mailbox: an alias and its mailbox get one copy
 
     @property
@@ -127,6 +128,7 @@ class SmtpConnection(SMTP):
         self.tls_name: str | None = None
         self.peer = ""
         self.is_secure = False
+        self._wire: asyncio.Transport | None = None
         self._entered = False
         self._busy = False
         self._errors = 0
@@ -137,13 +139,13 @@ class SmtpConnection(SMTP):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         peer = transport.get_extra_info("peername")
         self.peer = str(peer[0]) if peer else ""
+        self._wire = cast("asyncio.Transport", transport)  # uvloop's are not instances of it
         refusal = self.listener.enter(self, self.peer)
         if refusal is None:
             self._entered = True
             super().connection_made(transport)
-        elif isinstance(transport, asyncio.WriteTransport):
-            transport.write(refusal.encode() + b"\r\n")
-            transport.close()
+        else:
+            self._end(refusal)
 
     def data_received(self, data: bytes) -> None:
         if self._entered:
@@ -167,16 +169,16 @@ class SmtpConnection(SMTP):
             self._end(f"421 4.3.2 {self.hostname} Service is shutting down")
 
     def abort(self) -> None:
-        if isinstance(self.transport, asyncio.WriteTransport):
-            self.transport.abort()
+        if self._wire is not None:
+            self._wire.abort()
 
     def _timeout_cb(self) -> None:
         self._end(f"421 4.4.2 {self.hostname} Timeout")
 
     def _end(self, reply: str) -> None:
         """A last reply, then the end, also for a client that does not read it."""
-        transport = self.transport
-        if isinstance(transport, asyncio.WriteTransport) and not transport.is_closing():
+        transport = self._wire
+        if transport is not None and not transport.is_closing():
             transport.write(reply.encode() + b"\r\n")
             transport.close()
             self.loop.call_later(_LINGER, transport.abort)
@@ -230,18 +232,17 @@ class SmtpConnection(SMTP):
 
     async def smtp_STARTTLS(self, arg: str | None) -> None:  # noqa: N802 - aiosmtpd's name
         """RFC 3207."""
-        transport = self.transport
         if arg:
             await self.push("501 5.5.4 Syntax: STARTTLS")
-        elif self.tls_context is None or not isinstance(transport, asyncio.WriteTransport):
+        elif self.tls_context is None or self._wire is None:
             await self.push("454 4.7.0 TLS is not available")
         elif self.is_secure:
             await self.push("503 5.5.1 TLS is already active")
         else:
             await self.push("220 2.0.0 Ready to start TLS")
-            await self._start_tls(transport, self.tls_context)
+            await self._start_tls(self._wire, self.tls_context)
 
-    async def _start_tls(self, transport: asyncio.WriteTransport, context: ssl.SSLContext) -> None:
+    async def _start_tls(self, transport: asyncio.Transport, context: ssl.SSLContext) -> None:
         self._original_transport = transport
         # RFC 3207 section 4.2. Not after the handshake: what is there then came protected
         self._reader._buffer.clear()  # type: ignore[attr-defined]  # noqa: SLF001 - no public way to do it
@@ -255,7 +256,7 @@ class SmtpConnection(SMTP):
             return
         if secure is None:
             return
-        self.transport = secure
+        self.transport = self._wire = secure
         # the upgrade is the loop's; aiosmtpd and the streams only have to be told (no public way on Python 3.11)
         self._reader._transport = secure  # type: ignore[attr-defined]  # noqa: SLF001
         self._writer._transport = secure  # type: ignore[attr-defined]  # noqa: SLF001
@@ -340,17 +341,23 @@ class SmtpConnection(SMTP):
         transaction = self.transaction
         intake = Intake(self.listener)
         try:
-            async with asyncio.timeout(self.limits.data):
-                await intake.read(self._reader, progress=self._reset_timeout)
+            await self._read(intake)
             self._reset_timeout(2 * self.limits.delivery)
             reply = intake.refusal or await self.handler.data(self, intake.content())
-        except TimeoutError:
-            self._hang_up(f"421 4.4.2 {self.hostname} Timeout")
         finally:
             intake.release()
             self.envelope = self._create_envelope()
             if self.transport is not None:
                 self._reset_timeout()
-        await self.push(reply)
-        if reply.startswith("250"):
-            self.listener.retries.forget(transaction.key, set(transaction.deliveries))
+        try:
+            await self.push(reply)
+        except (ConnectionError, asyncio.CancelledError):
+            self.listener.retries.remember(transaction.key, transaction.delivered, now=self.loop.time())
+            raise
+
+    async def _read(self, intake: Intake) -> None:
+        try:
+            async with asyncio.timeout(self.limits.data):
+                await intake.read(self._reader, progress=self._reset_timeout)
+        except TimeoutError:
+            self._hang_up(f"421 4.4.2 {self.hostname} Timeout")

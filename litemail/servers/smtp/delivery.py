@@ -1,7 +1,7 @@
 """Final delivery: what both servers do with a message that they took for mailboxes of ours."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from datetime import datetime
 
 import msgspec
@@ -58,14 +58,13 @@ async def deliver(backend: MxBackend, connection: SmtpConnection, incoming: Inco
 
     The work goes on when the client disconnects meanwhile.
     """
-    transaction, retries = connection.transaction, connection.listener.retries
+    transaction = connection.transaction
     transaction.key = await _fingerprint(transaction.reverse_path, incoming.content)
     steady = connection.loop.time()
     try:
-        claimed = retries.claim(transaction.key, set(transaction.deliveries), now=steady)
+        needed = connection.listener.retries.needed(transaction.key, set(transaction.deliveries), now=steady)
     except StillDelivering:
         return "451 4.3.0 This message is being delivered, try again later"
-    deliveries = [transaction.deliveries[mailbox_id] for mailbox_id in claimed]
     stamp = _Stamp(
         return_path=trace.return_path(transaction.reverse_path),
         received=trace.received(
@@ -80,19 +79,43 @@ async def deliver(backend: MxBackend, connection: SmtpConnection, incoming: Inco
     delivered: set[str] = set()
 
     async def work() -> None:
-        try:
-            message = await _stamped(backend, connection.hostname, incoming, stamp)
-            await _store(backend, deliveries, message, delivered)
-        finally:
-            retries.settle(transaction.key, claimed, delivered=delivered, now=steady)
+        message = await _stamped(backend, connection.hostname, incoming, stamp)
+        await _store(backend, [transaction.deliveries[one] for one in needed], message, delivered)
 
     try:
-        await connection.listener.finish(work())
+        await _finish(connection, transaction.key, needed, delivered, work())
     except TimeoutError:
         return "451 4.3.0 Delivery takes too long, try again later"
-    if delivered == claimed:
-        return f"250 2.0.0 Ok: {incoming.queue_id}"
-    return "451 4.3.0 Not every mailbox could be reached, try again later"
+    if delivered != needed:
+        connection.listener.retries.remember(transaction.key, delivered, now=steady)
+        return "451 4.3.0 Not every mailbox could be reached, try again later"
+    connection.listener.retries.forget(transaction.key, set(transaction.deliveries))
+    transaction.delivered = set(transaction.deliveries)
+    return f"250 2.0.0 Ok: {incoming.queue_id}"
+
+
+async def _finish(
+    connection: SmtpConnection,
+    key: bytes,
+    needed: set[str],
+    delivered: set[str],
+    work: Coroutine[object, object, None],
+) -> None:
+    """Does the work to its end. If the client goes or the time is up first, what comes of it is remembered."""
+    listener, loop = connection.listener, connection.loop
+    task = listener.start(work)
+    try:
+        async with asyncio.timeout(listener.limits.delivery):
+            await asyncio.shield(task)
+    except (asyncio.CancelledError, TimeoutError):
+        listener.retries.hold(key, needed)
+
+        def ended(_: asyncio.Task[None]) -> None:
+            listener.retries.release(key, needed)
+            listener.retries.remember(key, delivered, now=loop.time())
+
+        task.add_done_callback(ended)
+        raise
 
 
 async def _fingerprint(reverse_path: str, content: bytes) -> bytes:

@@ -94,17 +94,13 @@ class SmtpServer:
             del self._per_peer[peer]
         self._settle()
 
-    async def finish(self, work: Coroutine[object, object, _T]) -> _T:
-        """Runs work to its end even when the connection that asked for it is gone, or the time for it is up.
-
-        Raises TimeoutError then, with the work going on.
-        """
+    def start(self, work: Coroutine[object, object, _T]) -> asyncio.Task[_T]:
+        """Work that goes on when the connection that asked for it ends; `close` waits for it."""
         task = asyncio.create_task(work)
         self._work.add(task)
         self._quiet.clear()
         task.add_done_callback(self._worked)
-        async with asyncio.timeout(self.limits.delivery):
-            return await asyncio.shield(task)
+        return task
 
     def _worked(self, task: asyncio.Task[object]) -> None:
         self._work.discard(task)

@@ -375,6 +375,13 @@ async def test_a_delivery_ends_well_when_the_client_leaves_and_its_retry_makes_n
     assert len(backend.stored["al"]) == 1
 
 
+async def test_the_same_message_sent_twice_at_once_on_purpose_arrives_twice(mx: SmtpServer, backend: Backend) -> None:
+    both = asyncio.Barrier(2)
+    backend.before_delivery = both.wait
+    await asyncio.gather(*(asyncio.to_thread(send, mx, "al@ours.test") for _ in range(2)))
+    assert len(backend.stored["al"]) == 2
+
+
 async def test_a_delivery_that_takes_too_long_is_temporary(
     start: Callable[..., Awaitable[SmtpServer]], backend: Backend
 ) -> None:
