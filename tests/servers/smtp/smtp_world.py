@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import smtplib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -98,6 +99,14 @@ class Backend:
         if self.over_limit:
             raise OverLimit("450 4.7.1 You have sent 100 messages this hour, go on later")
         self.admitted.append((sender.username, recipients))
+
+
+MESSAGE = b"From: out@theirs.test\r\nTo: al@ours.test\r\nSubject: Hi\r\n\r\n.dot\r\n..dots\r\n\r\nBye \xc3\xa4.\r\n"
+
+
+def send(server: SmtpServer, *recipients: str, sender: str = "out@theirs.test", message: bytes = MESSAGE) -> None:
+    with smtplib.SMTP("127.0.0.1", server.port, timeout=20) as client:
+        client.sendmail(sender, recipients, message)
 
 
 class Raw:
