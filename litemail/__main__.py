@@ -1,0 +1,5 @@
+"""`python -m litemail`."""
+
+from litemail.cli import main
+
+main()

@@ -1,0 +1,15 @@
+"""The composition root: settings become a database, keys, servers, a worker and an API.
+
+`house` opens what every process has; `parts` opens the servers, and names concrete providers: nobody else does;
+`process` runs a list of parts until it is stopped; `operator` holds what commands do beside a running installation.
+"""
+
+from litemail.app.house import House as House
+from litemail.app.house import Part as Part
+from litemail.app.operator import Finding as Finding
+from litemail.app.operator import approve_live as approve_live
+from litemail.app.operator import examine as examine
+from litemail.app.operator import migrate_only as migrate_only
+from litemail.app.process import Running as Running
+from litemail.app.process import run as run
+from litemail.app.process import run_api_workers as run_api_workers

@@ -1,0 +1,18 @@
+"""Mailboxes: addresses with a password on a mail host."""
+
+from litemail.mailboxes.mail import USABLE as USABLE
+from litemail.mailboxes.mail import MailboxDisabled as MailboxDisabled
+from litemail.mailboxes.mail import MailboxUnknown as MailboxUnknown
+from litemail.mailboxes.mail import Receiver as Receiver
+from litemail.mailboxes.mail import SendingLimitReached as SendingLimitReached
+from litemail.mailboxes.mail import app_password as app_password
+from litemail.mailboxes.mail import count_sent as count_sent
+from litemail.mailboxes.mail import find_sign_in as find_sign_in
+from litemail.mailboxes.mail import list_active as list_active
+from litemail.mailboxes.mail import receiver as receiver
+from litemail.mailboxes.mail import verify as verify
+from litemail.mailboxes.queries import Mailbox as Mailbox
+from litemail.mailboxes.queries import Owned as Owned
+from litemail.mailboxes.queries import SignInRow as SignInRow
+from litemail.mailboxes.service import create as create
+from litemail.mailboxes.service import create_many as create_many

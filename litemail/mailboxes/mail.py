@@ -1,0 +1,106 @@
+"""Use cases of the mail servers and of those who hand mailboxes on: sign in, receive, send, app passwords."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from litemail.kit import ids, passwords
+from litemail.kit.db import Tx
+from litemail.kit.errors import Error, Kind
+from litemail.kit.secrets import Secrets
+from litemail.mailboxes import queries
+from litemail.mailboxes.queries import Owned, SignInRow, Status
+from litemail.protocols.address import Address
+
+USABLE: frozenset[Status] = frozenset({"active", "scheduled_for_removal"})
+"""In these states a mailbox receives, sends and is read."""
+
+
+class MailboxUnknown(Error):
+    kind = Kind.NOT_FOUND
+    code = "mailbox.unknown"
+    message = "{email} does not exist."
+
+
+class MailboxDisabled(Error):
+    kind = Kind.FORBIDDEN
+    code = "mailbox.disabled"
+    message = "{email} is {status}."
+
+
+class SendingLimitReached(Error):
+    kind = Kind.RATE_LIMITED
+    code = "mailbox.sending_limit"
+    message = "{email} has sent {limit} messages today, as many as a mailbox may."
+    action = "Go on tomorrow (UTC), or ask the operator for a higher limit."
+    retryable = True
+
+
+class Receiver(msgspec.Struct, frozen=True):
+    mailbox_id: str
+    email: str
+
+
+async def receiver(tx: Tx, to: Address) -> Receiver:
+    """Who gets mail to this address. Raises MailboxUnknown, MailboxDisabled."""
+    row = await queries.find_receiver(tx, str(to))
+    if row is None:
+        raise MailboxUnknown(email=to)
+    if row.status not in USABLE:
+        raise MailboxDisabled(email=to, status=row.status)
+    return Receiver(row.id, row.email)
+
+
+async def find_sign_in(tx: Tx, email: str) -> SignInRow | None:
+    """What is needed to check a password of this mailbox, outside of any transaction, with `verify`."""
+    return await queries.find_sign_in(tx, email)
+
+
+async def verify(row: SignInRow | None, password: str) -> bool:
+    """Whether it is the mailbox's password or one of its app passwords. Takes as long when there is no mailbox."""
+    if row is not None:
+        for app_hash in row.app_hashes:
+            if await passwords.verify(app_hash, password):
+                return True
+    return await passwords.verify(row.password_hash if row else None, password)
+
+
+async def count_sent(tx: Tx, mailbox_id: str, *, email: str, recipients: int, limit: int) -> None:
+    """Counts a message to so many recipients. Raises SendingLimitReached, which undoes the count."""
+    if await queries.count_sent(tx, mailbox_id, messages=recipients) > limit:
+        raise SendingLimitReached(email=email, limit=limit)
+
+
+async def list_active(tx: Tx, emails: Sequence[str], *, workspace_id: str) -> dict[str, Owned]:
+    """Those of the addresses that are active mailboxes of the workspace."""
+    return {row.email: row for row in await queries.list_active(tx, emails, workspace_id=workspace_id)}
+
+
+async def app_password(tx: Tx, mailbox_id: str, *, platform_account_id: str, label: str, secrets: Secrets) -> str:
+    """The password made for one platform account: the same whenever it is asked for, so that a repeat breaks nothing.
+
+    Leaves an audit line. Raises MailboxUnknown.
+    """
+    fresh = passwords.generate()
+    app_password_id = ids.new_id("apw")
+    await queries.insert_app_password(
+        tx,
+        app_password_id=app_password_id,
+        mailbox_id=mailbox_id,
+        label=label,
+        platform_account_id=platform_account_id,
+        hash_=passwords.hash_generated(fresh),
+        sealed=secrets.seal(fresh, row=app_password_id),
+    )
+    row = await queries.find_app_password(tx, mailbox_id, platform_account_id=platform_account_id)
+    if row is None:
+        raise MailboxUnknown(email=mailbox_id)
+    workspace_id = await queries.workspace_of(tx, mailbox_id)
+    await tx.emit(
+        "mailbox.credentials_handed_over",
+        workspace_id=workspace_id,
+        subject=mailbox_id,
+        data={"platform_account_id": platform_account_id, "app_password_id": row.id},
+        audience="audit",
+    )
+    return secrets.open(row.sealed, row=row.id)

@@ -1,0 +1,346 @@
+"""SQL of mailboxes, app passwords and usage."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from litemail.kit.db import Tx, nested
+from litemail.kit.errors import Problem
+
+Status = Literal["provisioning", "active", "failed", "suspended", "scheduled_for_removal", "removed"]
+
+
+class Mailbox(msgspec.Struct, frozen=True):
+    id: str
+    email: str
+    username: str
+    domain: str
+    domain_id: str
+    first_name: str
+    last_name: str
+    display_name: str
+    status: Status
+    mail_host: str
+    signature: str
+    avatar_url: str | None
+    tags: list[str]
+    removal_at: datetime | None
+    failure: Problem | None
+    created_at: datetime
+
+
+class NewMailbox(msgspec.Struct, frozen=True):
+    """A row to be inserted. Without `password_hash` it starts as `provisioning`."""
+
+    id: str
+    domain_id: str
+    domain: str
+    username: str
+    first_name: str
+    last_name: str
+    display_name: str
+    signature: str
+    tags: list[str]
+    password_hash: str | None
+    password_sealed: bytes
+
+    @property
+    def email(self) -> str:
+        return f"{self.username}@{self.domain}"
+
+
+class Filter(msgspec.Struct, frozen=True):
+    """What a list shows; None asks nothing. Times and pages are not its business."""
+
+    domain: str | None = None
+    status: Status | None = None
+    search: str | None = None
+    tag: str | None = None
+
+
+class Sealed(msgspec.Struct, frozen=True):
+    id: str
+    email: str
+    sealed: bytes
+
+
+class SignInRow(msgspec.Struct, frozen=True):
+    mailbox_id: str
+    workspace_id: str
+    status: Status
+    password_hash: str
+    app_hashes: list[str]
+
+
+class AppPassword(msgspec.Struct, frozen=True):
+    id: str
+    sealed: bytes
+
+
+class Owned(msgspec.Struct, frozen=True):
+    id: str
+    email: str
+
+
+nested(Mailbox)
+
+_MAILBOX = """id, email, username, domain, domain_id, first_name, last_name, display_name, status, mail_host, signature,
+    avatar_url, tags, removal_at, failure, created_at"""
+
+# The upper bound makes a prefix a range, which an index serves under row-level security too (LIKE is not leakproof).
+_FILTER = """workspace_id = %(workspace_id)s AND removed_at IS NULL
+    AND (%(domain)s::text IS NULL OR domain = %(domain)s)
+    AND (%(status)s::text IS NULL OR status = %(status)s)
+    AND (%(tag)s::text IS NULL OR %(tag)s = ANY (tags))
+    AND (%(prefix)s::text IS NULL
+         OR email >= %(prefix)s AND email < %(prefix_end)s OR domain >= %(prefix)s AND domain < %(prefix_end)s)
+    AND (%(part)s::text IS NULL OR position(%(part)s IN username) > 0)"""
+
+_AFTER_EVERY_CHARACTER = "\U0010ffff"
+
+
+async def insert_mailboxes(tx: Tx, rows: Sequence[NewMailbox], *, workspace_id: str) -> list[Mailbox]:
+    """Inserts all in one statement; addresses that are taken are left out."""
+    return await tx.all(
+        Mailbox,
+        f"""INSERT INTO mailboxes (id, workspace_id, domain_id, email, username, domain, first_name, last_name,
+                                   display_name, status, signature, tags, password_hash, password_sealed, created_at)
+            SELECT id, %(workspace_id)s, domain_id, username || '@' || domain, username, domain, first_name, last_name,
+                   display_name, CASE WHEN password_hash IS NULL THEN 'provisioning' ELSE 'active' END,
+                   signature, string_to_array(nullif(tags, ''), E'\\n'), password_hash, password_sealed, %(now)s
+            FROM unnest(%(ids)s::text[], %(domain_ids)s::text[], %(domains)s::text[], %(usernames)s::text[],
+                        %(first_names)s::text[], %(last_names)s::text[], %(display_names)s::text[],
+                        %(signatures)s::text[], %(tags)s::text[], %(hashes)s::text[], %(sealed)s::bytea[])
+                 AS new (id, domain_id, domain, username, first_name, last_name, display_name, signature, tags,
+                         password_hash, password_sealed)
+            ON CONFLICT (email) WHERE removed_at IS NULL DO NOTHING
+            RETURNING {_MAILBOX}""",
+        workspace_id=workspace_id,
+        now=tx.now,
+        ids=[row.id for row in rows],
+        domain_ids=[row.domain_id for row in rows],
+        domains=[row.domain for row in rows],
+        usernames=[row.username for row in rows],
+        first_names=[row.first_name for row in rows],
+        last_names=[row.last_name for row in rows],
+        display_names=[row.display_name for row in rows],
+        signatures=[row.signature for row in rows],
+        tags=["\n".join(row.tags) for row in rows],
+        hashes=[row.password_hash for row in rows],
+        sealed=[row.password_sealed for row in rows],
+    )
+
+
+async def taken_addresses(tx: Tx, emails: Sequence[str]) -> set[str]:
+    return set(
+        await tx.values(
+            str,
+            "SELECT email FROM mailboxes WHERE email = ANY (%(emails)s) AND removed_at IS NULL",
+            emails=list(emails),
+        )
+    )
+
+
+async def find_mailbox(tx: Tx, mailbox_id: str, *, workspace_id: str, lock: bool = False) -> Mailbox | None:
+    query = f"""SELECT {_MAILBOX} FROM mailboxes
+                WHERE id = %(id)s AND workspace_id = %(workspace_id)s AND removed_at IS NULL"""
+    return await tx.find(Mailbox, query + " FOR UPDATE" if lock else query, id=mailbox_id, workspace_id=workspace_id)
+
+
+async def list_mailboxes(tx: Tx, *, workspace_id: str, chosen: Filter, limit: int, after: str | None) -> list[Mailbox]:
+    return await tx.all(
+        Mailbox,
+        f"""SELECT {_MAILBOX} FROM mailboxes
+            WHERE {_FILTER} AND (%(after)s::text IS NULL OR id < %(after)s)
+            ORDER BY id DESC LIMIT %(limit)s""",
+        after=after,
+        limit=limit,
+        **_parameters(workspace_id, chosen),
+    )
+
+
+async def count_mailboxes(tx: Tx, *, workspace_id: str, chosen: Filter) -> int:
+    counted = await tx.value(
+        int, f"SELECT count(*) FROM mailboxes WHERE {_FILTER}", **_parameters(workspace_id, chosen)
+    )
+    return counted or 0
+
+
+def _parameters(workspace_id: str, chosen: Filter) -> dict[str, str | None]:
+    # Within one domain any part of the user name is searched; everywhere, only how an address or domain begins.
+    needle = chosen.search.lower() if chosen.search else None
+    prefix, part = (None, needle) if chosen.domain else (needle, None)
+    return {
+        "workspace_id": workspace_id,
+        "domain": chosen.domain,
+        "status": chosen.status,
+        "tag": chosen.tag,
+        "prefix": prefix,
+        "prefix_end": None if prefix is None else prefix + _AFTER_EVERY_CHARACTER,
+        "part": part,
+    }
+
+
+async def update_mailbox(
+    tx: Tx,
+    mailbox_id: str,
+    *,
+    workspace_id: str,
+    first_name: str,
+    last_name: str,
+    display_name: str,
+    signature: str,
+    tags: list[str],
+) -> Mailbox:
+    return await tx.one(
+        Mailbox,
+        f"""UPDATE mailboxes SET first_name = %(first_name)s, last_name = %(last_name)s,
+                   display_name = %(display_name)s, signature = %(signature)s, tags = %(tags)s
+            WHERE id = %(id)s AND workspace_id = %(workspace_id)s RETURNING {_MAILBOX}""",
+        id=mailbox_id,
+        workspace_id=workspace_id,
+        first_name=first_name,
+        last_name=last_name,
+        display_name=display_name,
+        signature=signature,
+        tags=tags,
+    )
+
+
+async def set_password(tx: Tx, mailbox_id: str, *, workspace_id: str, password_hash: str, sealed: bytes) -> None:
+    await tx.execute(
+        """UPDATE mailboxes SET password_hash = %(hash)s, password_sealed = %(sealed)s
+           WHERE id = %(id)s AND workspace_id = %(workspace_id)s""",
+        id=mailbox_id,
+        workspace_id=workspace_id,
+        hash=password_hash,
+        sealed=sealed,
+    )
+
+
+async def remove_mailbox(tx: Tx, mailbox_id: str, *, workspace_id: str) -> Mailbox:
+    return await tx.one(
+        Mailbox,
+        f"""UPDATE mailboxes SET status = 'removed', removed_at = %(now)s, removal_at = %(now)s
+            WHERE id = %(id)s AND workspace_id = %(workspace_id)s RETURNING {_MAILBOX}""",
+        id=mailbox_id,
+        workspace_id=workspace_id,
+        now=tx.now,
+    )
+
+
+async def find_sealed(tx: Tx, mailbox_id: str, *, workspace_id: str) -> Sealed | None:
+    return await tx.find(
+        Sealed,
+        """SELECT id, email, password_sealed AS sealed FROM mailboxes
+           WHERE id = %(id)s AND workspace_id = %(workspace_id)s AND removed_at IS NULL""",
+        id=mailbox_id,
+        workspace_id=workspace_id,
+    )
+
+
+async def list_unhashed(tx: Tx, *, workspace_id: str, limit: int) -> list[Sealed]:
+    """Mailboxes that wait for their chosen password to be hashed; skips those that another worker has in hand."""
+    return await tx.all(
+        Sealed,
+        """SELECT id, email, password_sealed AS sealed FROM mailboxes
+           WHERE workspace_id = %(workspace_id)s AND status = 'provisioning' AND removed_at IS NULL
+           ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED""",
+        workspace_id=workspace_id,
+        limit=limit,
+    )
+
+
+async def activate(tx: Tx, mailbox_id: str, *, password_hash: str) -> bool:
+    """False when it is no longer waiting."""
+    return bool(
+        await tx.execute(
+            """UPDATE mailboxes SET status = 'active', password_hash = %(hash)s
+               WHERE id = %(id)s AND status = 'provisioning'""",
+            id=mailbox_id,
+            hash=password_hash,
+        )
+    )
+
+
+async def find_sign_in(tx: Tx, email: str) -> SignInRow | None:
+    return await tx.find(
+        SignInRow,
+        """SELECT m.id AS mailbox_id, m.workspace_id, m.status, m.password_hash,
+                  ARRAY(SELECT hash FROM app_passwords WHERE mailbox_id = m.id) AS app_hashes
+           FROM mailboxes m WHERE m.email = %(email)s AND m.removed_at IS NULL AND m.password_hash IS NOT NULL""",
+        email=email,
+    )
+
+
+async def find_receiver(tx: Tx, email: str) -> Mailbox | None:
+    return await tx.find(
+        Mailbox, f"SELECT {_MAILBOX} FROM mailboxes WHERE email = %(email)s AND removed_at IS NULL", email=email
+    )
+
+
+async def list_active(tx: Tx, emails: Sequence[str], *, workspace_id: str) -> list[Owned]:
+    return await tx.all(
+        Owned,
+        """SELECT id, email FROM mailboxes
+           WHERE workspace_id = %(workspace_id)s AND email = ANY (%(emails)s) AND status = 'active'""",
+        workspace_id=workspace_id,
+        emails=list(emails),
+    )
+
+
+async def find_app_password(tx: Tx, mailbox_id: str, *, platform_account_id: str) -> AppPassword | None:
+    return await tx.find(
+        AppPassword,
+        """SELECT id, sealed FROM app_passwords
+           WHERE mailbox_id = %(mailbox_id)s AND platform_account_id = %(platform_account_id)s""",
+        mailbox_id=mailbox_id,
+        platform_account_id=platform_account_id,
+    )
+
+
+async def insert_app_password(
+    tx: Tx, *, app_password_id: str, mailbox_id: str, label: str, platform_account_id: str, hash_: str, sealed: bytes
+) -> bool:
+    """False when there is one for that platform account already."""
+    return bool(
+        await tx.execute(
+            """INSERT INTO app_passwords (id, workspace_id, mailbox_id, label, platform_account_id, hash, sealed,
+                                          created_at)
+               SELECT %(id)s, workspace_id, id, %(label)s, %(platform_account_id)s, %(hash)s, %(sealed)s, %(now)s
+               FROM mailboxes WHERE id = %(mailbox_id)s
+               ON CONFLICT (mailbox_id, platform_account_id) DO NOTHING""",
+            id=app_password_id,
+            mailbox_id=mailbox_id,
+            label=label,
+            platform_account_id=platform_account_id,
+            hash=hash_,
+            sealed=sealed,
+            now=tx.now,
+        )
+    )
+
+
+async def count_sent(tx: Tx, mailbox_id: str, *, messages: int) -> int:
+    """Adds to today's count; what it is now."""
+    return (
+        await tx.value(
+            int,
+            """INSERT INTO mailbox_usage (mailbox_id, workspace_id, day, sent)
+               SELECT id, workspace_id, %(now)s::timestamptz::date, %(messages)s FROM mailboxes WHERE id = %(id)s
+               ON CONFLICT (mailbox_id, day) DO UPDATE SET sent = mailbox_usage.sent + excluded.sent
+               RETURNING sent""",
+            id=mailbox_id,
+            now=tx.now,
+            messages=messages,
+        )
+        or 0
+    )
+
+
+async def workspace_of(tx: Tx, mailbox_id: str) -> str:
+    found = await tx.value(str, "SELECT workspace_id FROM mailboxes WHERE id = %(id)s", id=mailbox_id)
+    assert found is not None
+    return found

@@ -1,0 +1,148 @@
+"""Wire shapes of mailboxes."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from pydantic import Field, StringConstraints
+
+from litemail.kit.clock import rfc3339
+from litemail.kit.errors import Problem
+from litemail.kit.wire import RequestModel, Timestamp
+from litemail.mailboxes.queries import Mailbox as MailboxRow
+from litemail.mailboxes.queries import Status
+from litemail.mailboxes.service import Changes, Wanted
+
+PersonName = Annotated[str, Field(min_length=1, max_length=100)]
+DisplayName = Annotated[str, Field(min_length=1, max_length=200)]
+Signature = Annotated[str, Field(max_length=10_000)]
+Password = Annotated[str, Field(min_length=8, max_length=128, repr=False)]
+Tag = Annotated[str, StringConstraints(pattern=r"^[^\s,][^\n\r,]*$", max_length=50)]
+Tags = Annotated[list[Tag], Field(max_length=20)]
+
+Security = Literal["tls", "starttls"]
+
+
+class MailboxCreate(RequestModel):
+    """`domain` is a name or an id. Without `password` a strong one is generated."""
+
+    domain: Annotated[str, Field(min_length=1, max_length=253)]
+    username: Annotated[str, Field(min_length=1, max_length=64)]
+    first_name: PersonName
+    last_name: PersonName
+    password: Password | None = None
+    display_name: DisplayName | None = None
+    signature: Signature = ""
+    tags: Tags = Field(default_factory=list)
+
+    def wanted(self) -> Wanted:
+        return Wanted(
+            domain=self.domain.lower(),
+            username=self.username,
+            first_name=self.first_name,
+            last_name=self.last_name,
+            password=self.password,
+            display_name=self.display_name,
+            signature=self.signature,
+            tags=list(dict.fromkeys(self.tags)),
+        )
+
+
+class MailboxesCreate(RequestModel):
+    mailboxes: Annotated[list[MailboxCreate], Field(min_length=1, max_length=1000)]
+    all_or_nothing: bool = False
+
+
+class MailboxUpdate(RequestModel):
+    """Fields left out stay as they are."""
+
+    first_name: PersonName | None = None
+    last_name: PersonName | None = None
+    display_name: DisplayName | None = None
+    signature: Signature | None = None
+    tags: Tags | None = None
+    password: Password | None = None
+
+    def changes(self) -> Changes:
+        return Changes(
+            first_name=self.first_name,
+            last_name=self.last_name,
+            display_name=self.display_name,
+            signature=self.signature,
+            tags=None if self.tags is None else list(dict.fromkeys(self.tags)),
+            password=self.password,
+        )
+
+
+class Mailbox(msgspec.Struct, frozen=True):
+    id: str
+    email: str
+    username: str
+    domain: str
+    domain_id: str
+    first_name: str
+    last_name: str
+    display_name: str
+    status: Status
+    mail_host: str
+    subscription_id: str | None
+    avatar_url: str | None
+    signature: str
+    tags: list[str]
+    removal_at: Timestamp | None
+    failure: Problem | None
+    created_at: Timestamp
+
+
+class Access(msgspec.Struct, frozen=True):
+    """How a mail program reaches the mailbox."""
+
+    host: str
+    port: int
+    security: Security
+    username: str
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    email: str
+    password: str
+    imap: Access
+    smtp: Access
+
+
+class MailAccess(msgspec.Struct, frozen=True):
+    """Where our mail servers are reached: host names and ports as clients use them."""
+
+    imap_host: str
+    imap_port: int
+    smtp_host: str
+    smtp_port: int
+
+    def credentials(self, email: str, password: str) -> Credentials:
+        return Credentials(
+            email=email,
+            password=password,
+            imap=Access(self.imap_host, self.imap_port, "tls", email),
+            smtp=Access(self.smtp_host, self.smtp_port, "starttls", email),
+        )
+
+
+def show(row: MailboxRow) -> Mailbox:
+    return Mailbox(
+        id=row.id,
+        email=row.email,
+        username=row.username,
+        domain=row.domain,
+        domain_id=row.domain_id,
+        first_name=row.first_name,
+        last_name=row.last_name,
+        display_name=row.display_name,
+        status=row.status,
+        mail_host=row.mail_host,
+        subscription_id=None,
+        avatar_url=row.avatar_url,
+        signature=row.signature,
+        tags=row.tags,
+        removal_at=None if row.removal_at is None else rfc3339(row.removal_at),
+        failure=row.failure,
+        created_at=rfc3339(row.created_at),
+    )

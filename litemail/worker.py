@@ -1,0 +1,90 @@
+"""The worker: registers the slices' jobs, hands events to the jobs that want them, keeps the schedules."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from types import ModuleType
+
+import structlog
+
+from litemail.connections import jobs as connections_jobs
+from litemail.domains import jobs as domains_jobs
+from litemail.kit import idempotency, outbox
+from litemail.kit.db import Database, DatabaseUnavailable
+from litemail.kit.jobs import Job, WorkerPool
+from litemail.kit.notify import Listener
+from litemail.mailboxes import jobs as mailboxes_jobs
+from litemail.platforms import jobs as platforms_jobs
+
+CONSUMER = "jobs"
+"""The name of our place in the stream of events."""
+LOOK_ANYWAY = 5.0
+"""Seconds after which events are looked for without a notification."""
+
+_SLICES: Iterable[ModuleType] = (connections_jobs, platforms_jobs, mailboxes_jobs, domains_jobs)
+
+log = structlog.get_logger("worker")
+
+
+async def tidy(*, database: Database) -> None:
+    """Forgets what has served its time: idempotent answers after a day."""
+    async with database.begin_system("tidy") as tx:
+        await idempotency.delete_old_answers(tx)
+
+
+JOBS: Mapping[str, Job] = {"worker.tidy": tidy} | {
+    name: job for module in _SLICES for name, job in module.JOBS.items()
+}
+SCHEDULES: Mapping[str, str] = {"worker.tidy": "17 * * * *"} | {
+    name: cron for module in _SLICES for name, cron in module.SCHEDULES.items()
+}
+HANDLERS: Mapping[str, list[str]] = {
+    event_type: [module.HANDLERS[event_type] for module in _SLICES if event_type in module.HANDLERS]
+    for event_type in {event_type for module in _SLICES for event_type in module.HANDLERS}
+}
+
+
+@asynccontextmanager
+async def running(
+    *, database: Database, listener: Listener, resources: Mapping[str, object], concurrency: int
+) -> AsyncIterator[None]:
+    """Works on jobs and events while the block lasts. `resources` are what jobs ask for by parameter name."""
+    pool = WorkerPool(
+        jobs=JOBS,
+        schedules=SCHEDULES,
+        resources={"database": database, "listener": listener, **resources},
+        concurrency=concurrency,
+    )
+    async with pool.running(database.system_pool):
+        dispatcher = asyncio.create_task(_dispatch(database, listener), name="dispatcher")
+        try:
+            yield
+        finally:
+            dispatcher.cancel()
+            await asyncio.gather(dispatcher, return_exceptions=True)
+
+
+async def _dispatch(database: Database, listener: Listener) -> None:
+    async with listener.subscribe(outbox.CHANNEL) as news:
+        while True:
+            try:
+                while await dispatch_events(database):
+                    pass
+            except DatabaseUnavailable as error:
+                log.warning("no look at events this time", reason=str(error))
+            try:
+                async with asyncio.timeout(LOOK_ANYWAY):
+                    await news.get()
+            except TimeoutError:
+                continue
+
+
+async def dispatch_events(database: Database) -> int:
+    """Enqueues the jobs that the next events ask for, once each; how many events there were."""
+    async with database.begin_system("dispatch events") as tx:
+
+        async def handle(event: outbox.Event) -> None:
+            for job in HANDLERS.get(event.type, ()):
+                await tx.enqueue(job, workspace_id=event.workspace_id, subject=event.subject)
+
+        return await outbox.consume(tx.connection, CONSUMER, handle)
