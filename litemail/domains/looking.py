@@ -1,0 +1,81 @@
+"""What the DNS says about a claim: asked at the parent's servers, at the domain's own, and at ours."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+import dns.rdatatype
+import msgspec
+
+from litemail.domains.queries import Domain
+from litemail.kit.actor import Mode
+from litemail.protocols import names
+from litemail.protocols.record_wire import name_text
+from litemail.providers import dns as provider
+from litemail.providers.dns import DelegationStatus, Server
+from litemail.providers.dns.query import ask, is_authoritative, rrset_of
+
+Parents: TypeAlias = Mapping[Mode, provider.Parents]
+"""Whom to ask about the names of live and of sandbox workspaces."""
+
+DnsServers: TypeAlias = Sequence[tuple[str, int]]
+"""Host and port of each of our authoritative servers."""
+
+_PAUSE = 0.02
+_PATIENCE_OF_ONE = 1.0
+
+
+class Look(msgspec.Struct, frozen=True):
+    """What was found. `challenged`: the claim's challenge is where it has to be."""
+
+    status: DelegationStatus
+    name_servers: tuple[str, ...] = ()
+    challenged: bool = False
+
+
+async def look_once(domain: Domain, parents: Parents) -> Look:
+    """Asks for the delegation and, where that proves nothing yet, for the challenge. Raises nothing about the network.
+
+    Takes up to 30 s when servers do not answer.
+    """
+    mode: Mode = "sandbox" if names.is_under(domain.name, names.SANDBOX_SUFFIX) else "live"
+    asked = parents[mode]
+    found = await provider.delegation(domain.name, parents=asked)
+    look = Look(found.status, tuple(sorted(found.name_servers)))
+    if look.status is not DelegationStatus.DELEGATED or found.name_servers == set(domain.name_servers):
+        return look
+    if domain.proof is not None:
+        return look
+    seen = await provider.challenge(domain.name, parents=asked)
+    return msgspec.structs.replace(look, challenged=domain.challenge in seen.values)
+
+
+async def look_until(domain: Domain, parents: Parents, enough: Callable[[Look], bool], *, seconds: float) -> Look:
+    """Looks again and again until it is enough or the time is over; at least once."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while True:
+        look = await look_once(domain, parents)
+        if enough(look) or loop.time() >= deadline:
+            return look
+        await asyncio.sleep(_PAUSE)
+
+
+async def is_served(name: str, servers: DnsServers, *, name_servers: Sequence[str], seconds: float) -> bool:
+    """Whether each of our servers answers for the zone of exactly this claim, waiting for it if need be."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while not all(await asyncio.gather(*(_serves(server, name, set(name_servers)) for server in servers))):
+        if loop.time() >= deadline:
+            return False
+        await asyncio.sleep(_PAUSE)
+    return True
+
+
+async def _serves(server: tuple[str, int], name: str, name_servers: set[str]) -> bool:
+    host, port = server
+    response = await ask(Server(name, host, port), name, dns.rdatatype.NS, seconds=_PATIENCE_OF_ONE)
+    if isinstance(response, str) or not is_authoritative(response):
+        return False
+    rrset = rrset_of(response.answer, name, dns.rdatatype.NS)
+    return rrset is not None and {name_text(rdata.target) for rdata in rrset} == name_servers
