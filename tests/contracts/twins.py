@@ -15,7 +15,7 @@ from granian.server.embed import Server
 from litemail.servers.sandbox import instantly
 from litemail.servers.sandbox.app import create_app
 from litemail.servers.sandbox.behaviour import Sandbox
-from litemail.servers.sandbox.store import Account, Added, ApiKey, MailDoor, Organisation, Settings, Store, Thing
+from litemail.servers.sandbox.store import Account, Added, ApiKey, Entry, MailDoor, Organisation, Settings, Store, Thing
 
 
 @dataclass
@@ -40,16 +40,19 @@ class MemoryStore:
     async def organisation(self, fresh: Organisation) -> Organisation:
         return self.organisations.setdefault((fresh.workspace_id, fresh.platform_type, fresh.login), fresh)
 
-    async def find_organisation(self, workspace_id: str, organisation_id: str) -> Organisation | None:
-        of_workspace = (one for one in self.organisations.values() if one.workspace_id == workspace_id)
-        return next((one for one in of_workspace if one.id == organisation_id), None)
-
     async def add_key(self, key: ApiKey) -> None:
         self.keys[key.hash] = key
 
-    async def find_key(self, workspace_id: str, platform_type: str, *, key_hash: bytes) -> ApiKey | None:
+    async def enter(self, workspace_id: str, platform_type: str, *, key_hash: bytes, login: str) -> Entry | None:
+        settings = await self.settings(workspace_id, platform_type)
+        mine = {one.id: one for place, one in self.organisations.items() if place[:2] == (workspace_id, platform_type)}
         key = self.keys.get(key_hash)
-        return key if key and key.organisation_id in self._organisations(workspace_id, platform_type) else None
+        if key is None or key.organisation_id not in mine:
+            key = None
+            organisation = self.organisations.get((workspace_id, platform_type, login))
+        else:
+            organisation = mine[key.organisation_id]
+        return None if settings is None else Entry(settings, organisation, key)
 
     async def list_keys(self, organisation_id: str) -> Sequence[ApiKey]:
         mine = (key for key in self.keys.values() if key.organisation_id == organisation_id)

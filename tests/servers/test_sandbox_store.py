@@ -11,7 +11,7 @@ import pytest
 from litemail.kit import clock
 from litemail.kit.db import Database
 from litemail.servers.sandbox.backend import SqlStore
-from litemail.servers.sandbox.store import Account, Added, ApiKey, Organisation, Settings, Store, Thing
+from litemail.servers.sandbox.store import Account, Added, ApiKey, Entry, Organisation, Settings, Store, Thing
 from tests.conftest import NewPerson
 from tests.contracts.twins import MemoryStore
 
@@ -51,8 +51,13 @@ async def test_a_login_has_one_organisation_whoever_comes_first(place: tuple[Sto
     made = await asyncio.gather(*(organisation(store, workspace_id) for _ in range(8)))
     assert len({one.id for one in made}) == 1
     assert (await organisation(store, workspace_id, "key:1")).id != made[0].id
-    assert await store.find_organisation(workspace_id, made[0].id) == made[0]
-    assert await store.find_organisation("ws_01hzy9k5p8f2b8v4f3qk2m7xyz", made[0].id) is None
+    plain = Settings()
+    hash_ = uuid.uuid4().bytes
+    assert await store.enter(workspace_id, "instantly", key_hash=hash_, login="a@b.test") == Entry(plain, made[0], None)
+    assert await store.enter(workspace_id, "instantly", key_hash=hash_, login="x@b.test") == Entry(plain, None, None)
+    assert await store.enter(workspace_id, "smartlead", key_hash=hash_, login="a@b.test") == Entry(plain, None, None)
+    for other in ("ws_01hzy9k5p8f2b8v4f3qk2m7xyz", "nothing\0"):
+        assert await store.enter(other, "instantly", key_hash=hash_, login="a@b.test") is None
 
 
 async def test_a_key_is_found_until_revoked_and_known_afterwards(place: tuple[Store, str]) -> None:
@@ -61,15 +66,20 @@ async def test_a_key_is_found_until_revoked_and_known_afterwards(place: tuple[St
     key = ApiKey("k1", owner.id, "Litemail", ("accounts:all",), uuid.uuid4().bytes, paid=True, created_at=clock.now())
     key = msgspec.structs.replace(key, id=str(uuid.uuid4()))
     await store.add_key(key)
-    assert await store.find_key(workspace_id, "instantly", key_hash=key.hash) == key
-    assert await store.find_key(workspace_id, "smartlead", key_hash=key.hash) is None
+    await organisation(store, workspace_id, "other@b.test")
+    settings = Settings(rate_limit=7)
+    await store.put_settings(workspace_id, "instantly", settings)
+    entry = await store.enter(workspace_id, "instantly", key_hash=key.hash, login="other@b.test")
+    assert entry == Entry(settings, owner, key)
+    assert await store.enter(workspace_id, "smartlead", key_hash=key.hash, login="") == Entry(Settings(), None, None)
     assert list(await store.list_keys(owner.id)) == [key]
     now = clock.now()
     assert await store.revoke_key(str(uuid.uuid4()), key.id, now=now) is None
     revoked = await store.revoke_key(owner.id, key.id, now=now)
     assert revoked == msgspec.structs.replace(key, revoked_at=now)
     assert await store.revoke_key(owner.id, key.id, now=now) is None
-    assert await store.find_key(workspace_id, "instantly", key_hash=key.hash) == revoked
+    entry = await store.enter(workspace_id, "instantly", key_hash=key.hash, login="other@b.test")
+    assert entry == Entry(settings, owner, revoked)
     assert list(await store.list_keys(owner.id)) == []
 
 

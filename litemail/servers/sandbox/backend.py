@@ -4,13 +4,33 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
+
 from litemail.kit.db import Database, Tx, nested
 from litemail.kit.ids import is_id
-from litemail.servers.sandbox.store import Account, Added, ApiKey, Organisation, Settings, Thing
+from litemail.servers.sandbox.store import Account, Added, ApiKey, Entry, Organisation, Settings, Thing
 
 _REASON = "sandbox twins"
 
 nested(ApiKey)
+
+
+class _EntryRow(msgspec.Struct, frozen=True):
+    latency_ms: int
+    error_rate: float
+    rate_limit: int | None
+    account_limit: int | None
+    down: bool
+    organisation_id: str | None
+    login: str | None
+    name: str | None
+    created_at: datetime | None
+    key_id: str | None
+    key_name: str | None
+    scopes: list[str] | None
+    paid: bool | None
+    key_created_at: datetime | None
+    revoked_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -33,6 +53,32 @@ class SqlStore:
                 workspace_id=workspace_id,
                 platform_type=platform_type,
             )
+
+    async def enter(self, workspace_id: str, platform_type: str, *, key_hash: bytes, login: str) -> Entry | None:
+        if not is_id(workspace_id, "ws"):
+            return None
+        async with self.database.system_statement() as tx:
+            row = await tx.find(
+                _EntryRow,
+                """SELECT coalesce(s.latency_ms, 0) AS latency_ms, coalesce(s.error_rate, 0) AS error_rate,
+                       s.rate_limit, s.account_limit, coalesce(s.down, false) AS down,
+                       o.id AS organisation_id, o.login, o.name, o.created_at,
+                       k.id AS key_id, k.name AS key_name, k.scopes, k.paid, k.created_at AS key_created_at,
+                       k.revoked_at
+                   FROM workspaces w
+                   LEFT JOIN sandbox.settings s ON s.workspace_id = w.id AND s.platform_type = %(platform_type)s
+                   LEFT JOIN (sandbox.api_keys k JOIN sandbox.organisations ko ON ko.id = k.organisation_id)
+                       ON k.hash = %(hash)s AND ko.workspace_id = w.id AND ko.platform_type = %(platform_type)s
+                   LEFT JOIN sandbox.organisations o ON o.id = coalesce(k.organisation_id, (
+                       SELECT id FROM sandbox.organisations
+                       WHERE workspace_id = w.id AND platform_type = %(platform_type)s AND login = %(login)s))
+                   WHERE w.id = %(workspace_id)s AND w.mode = 'sandbox'""",
+                workspace_id=workspace_id,
+                platform_type=platform_type,
+                hash=key_hash,
+                login=login,
+            )
+        return None if row is None else _entry(row, workspace_id, platform_type, key_hash)
 
     async def put_settings(self, workspace_id: str, platform_type: str, settings: Settings) -> None:
         async with self.database.system_statement() as tx:
@@ -70,16 +116,6 @@ class SqlStore:
                 found = await _organisation_of(tx, fresh)
             return found
 
-    async def find_organisation(self, workspace_id: str, organisation_id: str) -> Organisation | None:
-        async with self.database.system_statement() as tx:
-            return await tx.find(
-                Organisation,
-                """SELECT id, workspace_id, platform_type, login, name, created_at FROM sandbox.organisations
-                   WHERE id = %(id)s AND workspace_id = %(workspace_id)s""",
-                id=organisation_id,
-                workspace_id=workspace_id,
-            )
-
     async def add_key(self, key: ApiKey) -> None:
         async with self.database.system_statement() as tx:
             await tx.execute(
@@ -94,19 +130,6 @@ class SqlStore:
                 hash=key.hash,
                 paid=key.paid,
                 created_at=key.created_at,
-            )
-
-    async def find_key(self, workspace_id: str, platform_type: str, *, key_hash: bytes) -> ApiKey | None:
-        async with self.database.system_statement() as tx:
-            return await tx.find(
-                ApiKey,
-                """SELECT k.id, k.organisation_id, k.name, k.scopes, k.hash, k.paid, k.created_at, k.revoked_at
-                   FROM sandbox.api_keys k JOIN sandbox.organisations o ON o.id = k.organisation_id
-                   WHERE k.hash = %(hash)s AND o.workspace_id = %(workspace_id)s
-                     AND o.platform_type = %(platform_type)s""",
-                hash=key_hash,
-                workspace_id=workspace_id,
-                platform_type=platform_type,
             )
 
     async def list_keys(self, organisation_id: str) -> Sequence[ApiKey]:
@@ -132,21 +155,13 @@ class SqlStore:
             )
 
     async def add_account(self, account: Account, *, limit: int | None) -> Added:
+        if limit is None:
+            async with self.database.system_statement() as tx:
+                return await _insert_account(tx, account)
         async with self.database.begin_system(_REASON) as tx:
-            if limit is not None and await _is_full(tx, account, limit):
+            if await _is_full(tx, account, limit):
                 return Added.FULL
-            added = await tx.execute(
-                """INSERT INTO sandbox.accounts (organisation_id, email, workspace_id, data, created_at, signed_in)
-                   SELECT id, %(email)s, workspace_id, %(data)s, %(created_at)s, %(signed_in)s
-                   FROM sandbox.organisations WHERE id = %(organisation_id)s
-                   ON CONFLICT (organisation_id, email) DO NOTHING""",
-                organisation_id=account.organisation_id,
-                email=account.email,
-                data=account.data,
-                created_at=account.created_at,
-                signed_in=account.signed_in,
-            )
-            return Added.ADDED if added else Added.EXISTS
+            return await _insert_account(tx, account)
 
     async def find_account(self, organisation_id: str, email: str) -> Account | None:
         async with self.database.system_statement() as tx:
@@ -258,6 +273,27 @@ class SqlStore:
             )
 
 
+def _entry(row: _EntryRow, workspace_id: str, platform_type: str, key_hash: bytes) -> Entry:
+    settings = Settings(row.latency_ms, row.error_rate, row.rate_limit, row.account_limit, row.down)
+    organisation, key = None, None
+    if row.organisation_id and row.login and row.created_at:
+        organisation = Organisation(
+            row.organisation_id, workspace_id, platform_type, row.login, row.name or "", row.created_at
+        )
+    if row.key_id and row.organisation_id and row.key_created_at:
+        key = ApiKey(
+            id=row.key_id,
+            organisation_id=row.organisation_id,
+            name=row.key_name or "",
+            scopes=tuple(row.scopes or ()),
+            hash=key_hash,
+            paid=bool(row.paid),
+            created_at=row.key_created_at,
+            revoked_at=row.revoked_at,
+        )
+    return Entry(settings, organisation, key)
+
+
 async def _organisation_of(tx: Tx, fresh: Organisation) -> Organisation | None:
     return await tx.find(
         Organisation,
@@ -267,6 +303,21 @@ async def _organisation_of(tx: Tx, fresh: Organisation) -> Organisation | None:
         platform_type=fresh.platform_type,
         login=fresh.login,
     )
+
+
+async def _insert_account(tx: Tx, account: Account) -> Added:
+    added = await tx.execute(
+        """INSERT INTO sandbox.accounts (organisation_id, email, workspace_id, data, created_at, signed_in)
+           SELECT id, %(email)s, workspace_id, %(data)s, %(created_at)s, %(signed_in)s
+           FROM sandbox.organisations WHERE id = %(organisation_id)s
+           ON CONFLICT (organisation_id, email) DO NOTHING""",
+        organisation_id=account.organisation_id,
+        email=account.email,
+        data=account.data,
+        created_at=account.created_at,
+        signed_in=account.signed_in,
+    )
+    return Added.ADDED if added else Added.EXISTS
 
 
 async def _is_full(tx: Tx, account: Account, limit: int) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import secrets
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from litemail.kit import clock
-from litemail.servers.sandbox.store import ApiKey, Organisation, Settings, SignIn, Store
+from litemail.servers.sandbox.store import Entry, Organisation, Settings, SignIn, Store
 
 log = structlog.get_logger("sandbox")
 
@@ -72,12 +72,30 @@ async def settings_of(sandbox: Sandbox, *, workspace_id: str, platform_type: str
     """The settings of now, after the delay they ask for. Raises `Refusal` when the twin is down or does not exist."""
     settings = await sandbox.store.settings(workspace_id, platform_type)
     if settings is None:
-        raise Refusal(404, b"Not Found", media_type="text/plain")
+        raise _no_twin()
+    await _hold_up(sandbox, settings)
+    return settings
+
+
+async def entry_of(sandbox: Sandbox, *, workspace_id: str, platform_type: str, key: str) -> Entry:
+    """`settings_of`, and who comes with that API key."""
+    digest = key_hash(key)
+    entry = await sandbox.store.enter(workspace_id, platform_type, key_hash=digest, login=_login_of_key(digest))
+    if entry is None:
+        raise _no_twin()
+    await _hold_up(sandbox, entry.settings)
+    return entry
+
+
+def _no_twin() -> Refusal:
+    return Refusal(404, b"Not Found", media_type="text/plain")
+
+
+async def _hold_up(sandbox: Sandbox, settings: Settings) -> None:
     if settings.down:
         raise Refusal(503, b"<html><body>Service Unavailable</body></html>", media_type="text/html")
     if settings.latency_ms:
         await unless_closing(sandbox, asyncio.sleep(settings.latency_ms / 1000))
-    return settings
 
 
 def is_unlucky(settings: Settings) -> bool:
@@ -137,29 +155,27 @@ class Caller:
     scopes: tuple[str, ...] | None
 
 
-async def caller_of_key(
-    sandbox: Sandbox, *, workspace_id: str, platform_type: str, key: str, refuse: Callable[[], Refusal]
-) -> Caller:
-    """Any key is right, except one that the twin made and that was revoked since."""
-    made = await sandbox.store.find_key(workspace_id, platform_type, key_hash=key_hash(key))
-    if made is None:
-        digest = key_hash(key).hex()[:16]
+async def caller_of(
+    sandbox: Sandbox, entry: Entry, *, workspace_id: str, platform_type: str, key: str
+) -> Caller | None:
+    """Whom the key stands for. Any key is right; None for one that the twin made and that was revoked since."""
+    organisation, made = entry.organisation, entry.key
+    if made is not None and organisation is not None:
+        return None if made.revoked_at else Caller(organisation, paid=made.paid, scopes=made.scopes)
+    if organisation is None:
+        login = _login_of_key(key_hash(key))
         organisation = await organisation_of(
             sandbox,
             workspace_id=workspace_id,
             platform_type=platform_type,
-            login=f"key:{digest}",
-            name=f"Workspace {digest[:4]}",
+            login=login,
+            name=f"Workspace {login.removeprefix('key:')[:4]}",
         )
-        return Caller(organisation, paid=key != NO_PAID_PLAN, scopes=None)
-    return await _caller_of_made(sandbox, workspace_id, made, refuse)
+    return Caller(organisation, paid=key != NO_PAID_PLAN, scopes=None)
 
 
-async def _caller_of_made(sandbox: Sandbox, workspace_id: str, made: ApiKey, refuse: Callable[[], Refusal]) -> Caller:
-    organisation = await sandbox.store.find_organisation(workspace_id, made.organisation_id)
-    if made.revoked_at is not None or organisation is None:
-        raise refuse()
-    return Caller(organisation, paid=made.paid, scopes=made.scopes)
+def _login_of_key(digest: bytes) -> str:
+    return f"key:{digest.hex()[:16]}"
 
 
 def key_hash(key: str) -> bytes:

@@ -67,20 +67,20 @@ def scope(*names: str) -> dict[str, Any]:
 async def enter(request: AnyRequest, workspace_id: FromPath[str]) -> Call:
     """Lets a call with an API key in. Raises `Refusal` in the order that a vendor's layers would."""
     sandbox: Sandbox = request.app.state.sandbox
-    settings = await settings_of(request, workspace_id)
-    key = _bearer(request)
-    if key == behaviour.WRONG:
-        raise _unauthorized()
+    _refuse_nul(request)
+    key = request.headers.get("authorization", "").partition(" ")[2].strip()
+    entry = await behaviour.entry_of(sandbox, workspace_id=workspace_id, platform_type=PLATFORM, key=key)
+    _check_bearer(request, key)
     if key == behaviour.NEEDS_TOTP:
         raise refuse(401, "Two-factor authentication required")
     if key == behaviour.TIMEOUT:
         raise await behaviour.never_answer(request, sandbox)
-    caller = await behaviour.caller_of_key(
-        sandbox, workspace_id=workspace_id, platform_type=PLATFORM, key=key, refuse=_unauthorized
-    )
+    caller = await behaviour.caller_of(sandbox, entry, workspace_id=workspace_id, platform_type=PLATFORM, key=key)
+    if caller is None:
+        raise _unauthorized()
     if sub_workspace := request.headers.get("x-as-workspace"):
         caller = await _act_in(sandbox, workspace_id, caller, sub_workspace)
-    return _admit(sandbox, settings, request, caller)
+    return _admit(sandbox, entry.settings, request, caller)
 
 
 async def enter_by_cookie(request: AnyRequest, workspace_id: FromPath[str]) -> Call:
@@ -95,9 +95,8 @@ async def enter_by_cookie(request: AnyRequest, workspace_id: FromPath[str]) -> C
 
 
 async def settings_of(request: AnyRequest, workspace_id: str) -> Settings:
-    """What every call begins with. Raises `Refusal`."""
-    if behaviour.holds_nul(request):
-        raise refuse(400, "request must not contain NUL")
+    """What a call without an API key begins with. Raises `Refusal`."""
+    _refuse_nul(request)
     sandbox: Sandbox = request.app.state.sandbox
     return await behaviour.settings_of(sandbox, workspace_id=workspace_id, platform_type=PLATFORM)
 
@@ -144,14 +143,17 @@ def explain(request: AnyRequest, error: Exception) -> Response[bytes]:
     return behaviour.explain(request, error)
 
 
-def _bearer(request: AnyRequest) -> str:
+def _check_bearer(request: AnyRequest, key: str) -> None:
     header = request.headers.get("authorization")
     if header is None:
         raise refuse(401, "Missing Authorization header")
-    kind, _, key = header.partition(" ")
-    if kind.lower() != "bearer" or not key.strip():
+    if header.partition(" ")[0].lower() != "bearer" or key in ("", behaviour.WRONG):
         raise _unauthorized()
-    return key.strip()
+
+
+def _refuse_nul(request: AnyRequest) -> None:
+    if behaviour.holds_nul(request):
+        raise refuse(400, "request must not contain NUL")
 
 
 async def _act_in(sandbox: Sandbox, workspace_id: str, caller: Caller, sub_workspace: str) -> Caller:

@@ -43,6 +43,14 @@ class ApiKey(msgspec.Struct, frozen=True):
     revoked_at: datetime | None = None
 
 
+class Entry(msgspec.Struct, frozen=True):
+    """Who comes with an API key. `key` is set when the twin made it, and the organisation is then the key's."""
+
+    settings: Settings
+    organisation: Organisation | None
+    key: ApiKey | None
+
+
 class Account(msgspec.Struct, frozen=True):
     """An inbox that was added. `email` is in lower case; no passwords are kept."""
 
@@ -78,17 +86,20 @@ class Store(Protocol):
         """None when there is no such sandbox workspace."""
         ...
 
+    async def enter(self, workspace_id: str, platform_type: str, *, key_hash: bytes, login: str) -> Entry | None:
+        """Who comes with that key: whoever the twin made it for, else the organisation of `login` where there is one.
+
+        None when there is no such sandbox workspace. One step, since every call begins with it.
+        """
+        ...
+
     async def put_settings(self, workspace_id: str, platform_type: str, settings: Settings) -> None: ...
 
     async def organisation(self, fresh: Organisation) -> Organisation:
         """The organisation of that workspace, platform and login; `fresh` becomes it when there is none."""
         ...
 
-    async def find_organisation(self, workspace_id: str, organisation_id: str) -> Organisation | None: ...
-
     async def add_key(self, key: ApiKey) -> None: ...
-
-    async def find_key(self, workspace_id: str, platform_type: str, *, key_hash: bytes) -> ApiKey | None: ...
 
     async def list_keys(self, organisation_id: str) -> Sequence[ApiKey]:
         """Those not revoked, newest first."""
