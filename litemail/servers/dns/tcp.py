@@ -2,6 +2,7 @@
 
 import asyncio
 import struct
+from typing import cast
 
 from litemail.servers.dns.respond import respond
 from litemail.servers.dns.zones import Zones
@@ -52,9 +53,8 @@ class _Connection(asyncio.Protocol):
         self._deadline = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._connections.add(self, transport)
+        self._transport = cast("asyncio.Transport", transport)  # not its subclass in every event loop
+        self._connections.add(self, self._transport)
         self._extend()
         self._check_idle()
 
