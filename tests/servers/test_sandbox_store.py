@@ -5,15 +5,27 @@ import uuid
 from collections.abc import Callable
 from datetime import timedelta
 
+import httpx
 import msgspec
 import pytest
 
 from litemail.kit import clock
 from litemail.kit.db import Database
+from litemail.providers.platform import (
+    Accepted,
+    InboxToAdd,
+    Login,
+    MailServer,
+    Pacer,
+    Reach,
+    Site,
+    instantly,
+    twin_limits,
+)
 from litemail.servers.sandbox.backend import SqlStore
 from litemail.servers.sandbox.store import Account, Added, ApiKey, Entry, Organisation, Settings, Store, Thing
 from tests.conftest import NewPerson
-from tests.contracts.twins import MemoryStore
+from tests.contracts.twins import MemoryStore, running_twins
 
 
 @pytest.fixture(params=["sql", "memory"])
@@ -151,3 +163,25 @@ async def test_a_thing_is_kept_and_replaced(place: tuple[Store, str]) -> None:
     assert [one.id for one in await store.list_(owner.id, "tag")] == ["t1"]
     assert await store.find(owner.id, "job", "t1") is None
     assert await store.list_(owner.id, "job") == []
+
+
+async def test_the_twin_and_the_adapter_work_over_it(place: tuple[Store, str]) -> None:
+    store, workspace_id = place
+    adapter = instantly.adapter()
+    assert adapter.exchange
+    async with running_twins(store=store) as twins, httpx.AsyncClient() as client:
+        site = Site(twins.root(workspace_id), twins.root(workspace_id))
+        reach = Reach(client, site, Pacer(twin_limits(adapter.declaration.limits, None)))
+        login = Login("support@litemail.test", "right")
+        done = await adapter.exchange(login, reach, workspace=None, key_name="Litemail pfa_1")
+        session = adapter.session(done.credentials, reach)
+        server = MailServer("imap.b.test", 993, "tls", "a@b.test", "right")
+        emails = [f"inbox{number}@b.test" for number in range(20)]
+        inboxes = [InboxToAdd(email, "Ada", "Lovelace", "custom", server, server) for email in emails]
+        outcomes = await asyncio.gather(*(session.add([inbox]) for inbox in [*inboxes, *inboxes]))
+        accepted = [one for [one] in outcomes if isinstance(one, Accepted)]
+        assert sorted(one.already for one in accepted) == [False] * 20 + [True] * 20
+        await session.set_warmup(emails, on=True)
+        await session.tag(emails[:2], ["Agency"])
+        assert {one.email for one in [one async for one in session.list_()] if one.warmup} == set(emails)
+        assert [one.email for one in await store.held(workspace_id, "instantly")] == sorted(emails)
