@@ -280,7 +280,7 @@ def _waiting() -> bool:
 
 async def _until(check: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not check():  # noqa: ASYNC110 - looks at what the loop runs
+        while not check():
             await asyncio.sleep(0.01)
 
 
