@@ -14,15 +14,24 @@ import pytest
 from psycopg import AsyncConnection, sql
 from psycopg.conninfo import make_conninfo
 
+from litemail.domains import Parents
 from litemail.kit import embedded_pg
 from litemail.kit.actor import Actor, Mode, Role
 from litemail.kit.db import Database
 from litemail.kit.migrate import migrate
+from litemail.kit.notify import Listener
 from litemail.kit.secrets import Secrets
+from litemail.providers.dns import FixedParent
+from litemail.servers.dns import Zones, follow
+from litemail.servers.dns import serve as serve_dns
+from litemail.servers.dns.backend import REGISTRY, ZONES, DatabaseBackend
+from litemail.servers.sandbox import api as sandbox_api
 from litemail.web import api
 from litemail.workflows import sign_up
 from litemail.workspaces import roles
 
+NAME_SERVER_POOL = tuple(f"ns{number:02}.litemail.test" for number in range(1, 17))
+MAIL_HOSTNAME = "mail.litemail.test"
 MIGRATIONS = Path(api.__file__).parent.parent / "migrations"
 
 _connect = socket.socket.connect
@@ -161,6 +170,35 @@ async def person(new_person: NewPerson) -> Person:
     return await new_person()
 
 
+@dataclass(frozen=True)
+class Dns:
+    """Our DNS server as others reach it. It is the sandbox's registry too."""
+
+    host: str
+    port: int
+
+    @property
+    def parents(self) -> Parents:
+        """Nobody is asked about live names but this server, which refuses them."""
+        return {"sandbox": FixedParent(self.host, self.port), "live": FixedParent(self.host, self.port)}
+
+
+@pytest.fixture(scope="session")
+async def dns_server(database: Database) -> AsyncIterator[Dns]:
+    """A DNS server of the worker's database."""
+    listener = Listener(database.system_url, channels=(ZONES, REGISTRY))
+    zones, loaded = Zones(), asyncio.Event()
+    async with listener.running():
+        backend = DatabaseBackend(database, listener, contact="hostmaster@litemail.test")
+        feed = asyncio.create_task(follow(backend, zones, loaded=loaded))
+        server = await serve_dns("127.0.0.1", 0, zones)
+        await loaded.wait()
+        yield Dns(server.host, server.port)
+        await server.close()
+        feed.cancel()
+        await asyncio.gather(feed, return_exceptions=True)
+
+
 class Unheard:
     """Key uses that nobody writes down."""
 
@@ -169,7 +207,7 @@ class Unheard:
 
 
 @pytest.fixture(scope="session")
-async def client(database: Database, secrets: Secrets) -> AsyncIterator[httpx.AsyncClient]:
+async def client(database: Database, secrets: Secrets, dns_server: Dns) -> AsyncIterator[httpx.AsyncClient]:
     """The API itself, without a socket in between. Sends no credential by itself."""
 
     async def ready() -> dict[str, str]:
@@ -181,7 +219,15 @@ async def client(database: Database, secrets: Secrets) -> AsyncIterator[httpx.As
         rate_limit=0,
         key_uses=Unheard(),
         ready=ready,
-        resources={"live_policy": "operator", "registration_open": True},
+        resources={
+            "live_policy": "operator",
+            "registration_open": True,
+            "parents": dns_server.parents,
+            "name_server_pool": NAME_SERVER_POOL,
+            "mail_hostname": MAIL_HOSTNAME,
+            "mailboxes_per_domain": 5,
+        },
+        more_routes=sandbox_api.ROUTES,
     )
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://litemail.test") as made:

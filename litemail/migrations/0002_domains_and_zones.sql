@@ -104,7 +104,7 @@ END $$;
 CREATE TRIGGER notify AFTER INSERT OR UPDATE OR DELETE ON zones FOR EACH ROW EXECUTE FUNCTION notify_zones();
 
 -- The twins of the outside world keep their state here.
-CREATE SCHEMA sandbox;
+CREATE SCHEMA IF NOT EXISTS sandbox;
 GRANT USAGE ON SCHEMA sandbox TO litemail_app, litemail_system;
 
 -- What a registrar would have set for a name under .test.

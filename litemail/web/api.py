@@ -9,6 +9,7 @@ from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.params import Parameter
 from litestar.plugins.pydantic import PydanticPlugin
 
+from litemail.domains import api as domains_api
 from litemail.kit.actor import Actor
 from litemail.kit.db import Database
 from litemail.kit.pagination import MAX_LIMIT, PageRequest, decode_cursor
@@ -23,10 +24,13 @@ from litemail.web.limits import RateLimiter
 from litemail.web.unit import Replay, UnitOfWork, provide_tx, render_replay
 from litemail.workflows import api as workflows_api
 from litemail.workspaces import api as workspaces_api
+from litemail.zones import api as zones_api
 
 ROUTES: Sequence[HTTPRouteHandler] = (
     *users_api.ROUTES,
     *workspaces_api.ROUTES,
+    *domains_api.ROUTES,
+    *zones_api.ROUTES,
     *workflows_api.ROUTES,
     *overview_api.ROUTES,
 )
