@@ -1,1 +1,1 @@
-"""Pure functions and types of the protocols we speak: no clock, no network, no database."""
+"""Protocol rules as pure functions and types, with the RFC section beside each rule."""
