@@ -52,7 +52,12 @@ class Settings(BaseSettings):
         description="Keys that seal stored secrets, newest first: `name:base64 of 32 bytes`, comma-separated. "
         "Unset: `master.keys` in the data folder, made on the first start.",
     )
-    mail_hostname: str = Field("mail.litemail.test", description="Name of the mail host: target of MX records.")
+    mail_hostname: str | None = Field(
+        None,
+        description="Public name of the mail host, in MX records and credentials. Unset: `mail.` below the domain of "
+        "the name servers in MX records, the listening address in credentials.",
+    )
+    mailbox_daily_limit: int = Field(500, ge=1, le=1_000_000, description="Messages that a mailbox may send in a day.")
     name_server_domain: str = Field(
         "litemail.test", description="Domain of our name servers: ns01 to ns16 below it answer for hosted zones."
     )
@@ -61,12 +66,28 @@ class Settings(BaseSettings):
     )
     registration_open: bool = Field(True, description="Whether anybody may register (into a sandbox workspace).")
     mailboxes_per_domain: int = Field(5, ge=1, le=100_000, description="How many mailboxes a domain may have.")
+    health_port: Port = Field(0, description="Port of /healthz and /readyz in processes that serve no API.")
     rate_limit: int = Field(50, ge=0, le=100_000, description="Requests a second for each key or user; 0 is no limit.")
     platform_password_exchange: bool = Field(
         True, description="Whether a platform's e-mail and password are exchanged for an API key (undocumented calls)."
     )
     worker_concurrency: int = Field(8, ge=1, le=200, description="Jobs that one worker runs at once.")
     log_level: Level = Field("info", description="debug, info, warning or error.")
+
+    @property
+    def mx_hostname(self) -> str:
+        """What MX records point to."""
+        return self.mail_hostname or f"mail.{self.name_server_domain}"
+
+    @property
+    def hostmaster(self) -> str:
+        """The contact in SOA records."""
+        return f"hostmaster@{self.name_server_domain}"
+
+    @property
+    def reachable_host(self) -> str:
+        """Where clients on this machine reach our servers."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - shown, not bound
 
     @classmethod
     def settings_customise_sources(

@@ -1,6 +1,6 @@
 """The ways out of the house: who may be connected to, and where the vendors are."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from litemail.app.house import House
@@ -14,7 +14,7 @@ from litemail.providers.mailhost import Security, Server, Servers
 from litemail.providers.platform import Site
 from litemail.providers.platform.registry import Registry
 from litemail.servers.sandbox.backend import SqlStore
-from litemail.servers.sandbox.store import MailDoor
+from litemail.servers.sandbox.store import MailDoor, SignIn
 
 LOOPBACK = "127.0.0.1"
 _OWN_SERVERS = ("smtp", "submission", "imap", "imaps", "sandbox_http", "sandbox_imap", "sandbox_smtp")
@@ -45,16 +45,14 @@ class SandboxRoutes(Mapping[Endpoint, Endpoint]):
         known = self.ports.all()
         table = own_routes(hosts=self.hosts, ports={known[name] for name in _OWN_SERVERS if name in known})
         if "sandbox_imap" in known and "sandbox_smtp" in known:
-            table |= mailhost.routes(
-                imap=(LOOPBACK, known["sandbox_imap"]), smtp=(LOOPBACK, known["sandbox_smtp"])
-            )
+            table |= mailhost.routes(imap=(LOOPBACK, known["sandbox_imap"]), smtp=(LOOPBACK, known["sandbox_smtp"]))
         return table
 
 
 def own_names(house: House) -> tuple[str, ...]:
     """The names and addresses under which our own servers are reached from this machine."""
-    names = (house.settings.mail_hostname, "localhost", LOOPBACK, house.settings.host)
-    return tuple(dict.fromkeys(name for name in names if name not in ("0.0.0.0", "::")))  # noqa: S104 - left out
+    names = (house.settings.mx_hostname, "localhost", LOOPBACK, house.settings.reachable_host)
+    return tuple(dict.fromkeys(names))
 
 
 def guards(house: House, ca: local_ca.LocalCa) -> dict[Mode, Guard]:
@@ -85,7 +83,7 @@ def doors(house: House, mode_guards: Mapping[Mode, Guard], platforms: Registry) 
     return Doors(mode_guards, site, twin_rate)
 
 
-def twin_sign_in(house: House, guard: Guard) -> Callable[..., object]:
+def twin_sign_in(house: House, guard: Guard) -> SignIn:
     """Signs in to an inbox as a platform's twin does: it is told ports, but not how they are encrypted."""
 
     def server(door: MailDoor) -> Server:

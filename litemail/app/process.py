@@ -38,8 +38,8 @@ class Running:
 
     @property
     def url(self) -> str:
-        host = self.house.settings.host
-        shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - shown, not bound
+        host = self.house.settings.reachable_host
+        shown = f"[{host}]" if ":" in host else host
         return f"http://{shown}:{self.ports['http']}"
 
 

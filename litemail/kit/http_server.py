@@ -7,16 +7,12 @@ It cuts off what is under way when it stops; so requests are counted and waited 
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable
-from typing import Any
 
 from granian.constants import Interfaces
 from granian.server.embed import Server
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from litemail.kit.errors import Error, Kind
-
-Scope = dict[str, Any]
-App = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
 
 DRAIN_LIMIT = 10.0
 """Seconds that requests under way get to finish."""
@@ -34,7 +30,7 @@ class PortTaken(Error):
 class HttpServer:
     """A server that accepts requests until it is closed."""
 
-    def __init__(self, app: App, *, host: str, port: int) -> None:
+    def __init__(self, app: ASGIApp, *, host: str, port: int) -> None:
         self._app = app
         self._under_way = 0
         self._idle = asyncio.Event()
@@ -72,9 +68,7 @@ class HttpServer:
             self._server.stop()  # type: ignore[no-untyped-call]  # granian leaves it unannotated
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _count(
-        self, scope: Scope, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
-    ) -> None:
+    async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._under_way += 1
         self._idle.clear()
         try:
@@ -85,7 +79,7 @@ class HttpServer:
                 self._idle.set()
 
 
-async def serve(app: App, *, host: str, port: int, setting: str) -> HttpServer:
+async def serve(app: ASGIApp, *, host: str, port: int, setting: str) -> HttpServer:
     """Starts a server; port 0 takes any free one. Raises PortTaken, which names the setting that changes the port."""
     for _ in range(_TRIES):
         chosen = check_port(host, port, setting=setting)

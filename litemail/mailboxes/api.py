@@ -25,7 +25,7 @@ from litemail.mailboxes.schemas import (
     show,
 )
 
-EXAMPLE = {
+EXAMPLE: dict[str, object] = {
     "id": "mbx_01k5m3v8w0e3t9f7a2b4c6d8ee",
     "email": "caroline@getbrandmerge.test",
     "username": "caroline",

@@ -1,5 +1,6 @@
 """Wire shapes of mailboxes."""
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import msgspec
@@ -7,6 +8,7 @@ from pydantic import Field, StringConstraints
 
 from litemail.kit.clock import rfc3339
 from litemail.kit.errors import Problem
+from litemail.kit.ports import PortBook
 from litemail.kit.wire import RequestModel, Timestamp
 from litemail.mailboxes.queries import Mailbox as MailboxRow
 from litemail.mailboxes.queries import Status
@@ -109,20 +111,20 @@ class Credentials(msgspec.Struct, frozen=True):
     smtp: Access
 
 
-class MailAccess(msgspec.Struct, frozen=True):
-    """Where our mail servers are reached: host names and ports as clients use them."""
+@dataclass(frozen=True)
+class MailAccess:
+    """Where clients reach our mail servers."""
 
-    imap_host: str
-    imap_port: int
-    smtp_host: str
-    smtp_port: int
+    host: str
+    ports: PortBook
 
     def credentials(self, email: str, password: str) -> Credentials:
+        """Raises ServerNotStarted."""
         return Credentials(
             email=email,
             password=password,
-            imap=Access(self.imap_host, self.imap_port, "tls", email),
-            smtp=Access(self.smtp_host, self.smtp_port, "starttls", email),
+            imap=Access(self.host, self.ports["imaps"], "tls", email),
+            smtp=Access(self.host, self.ports["submission"], "starttls", email),
         )
 
 

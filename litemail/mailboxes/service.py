@@ -46,13 +46,6 @@ class DomainNotUsable(Error):
     action = "Connect the domain and wait until it is active, see GET /v1/domains."
 
 
-class DomainFull(Error):
-    kind = Kind.CONFLICT
-    code = "domain.mailbox_limit"
-    message = "{domain} has {limit} mailboxes, as many as a domain may have."
-    action = "Use another domain, see GET /v1/domains/assignable, or remove a mailbox."
-
-
 class RemovalNotScheduled(Error):
     kind = Kind.INVALID
     code = "mailbox.only_at_once"
@@ -129,7 +122,7 @@ async def _create(
         try:
             domain = _check(item, usable, taken=taken, seen=seen, index=index)
             if places[domain.id] <= 0:
-                raise DomainFull(domain=domain.name, limit=domain.mailbox_limit, field="domain")
+                raise domains.MailboxLimit(domain=domain.name, field="domain")
         except Error as error:
             rejected[index] = error
             continue
@@ -169,10 +162,11 @@ def _check(item: Wanted, usable: dict[str, Domain], *, taken: set[str], seen: di
 async def _row(item: Wanted, domain: Domain, *, secrets: Secrets, at_once: bool) -> NewMailbox:
     mailbox_id = ids.new_id("mbx")
     password = item.password or passwords.generate()
+    password_hash: str | None = None
     if item.password is None:
         password_hash = passwords.hash_generated(password)
-    else:
-        password_hash = await passwords.hash_chosen(password) if at_once else None
+    elif at_once:
+        password_hash = await passwords.hash_chosen(password)
     return NewMailbox(
         id=mailbox_id,
         domain_id=domain.id,

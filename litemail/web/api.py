@@ -14,6 +14,7 @@ from litemail.kit.actor import Actor
 from litemail.kit.db import Database
 from litemail.kit.pagination import MAX_LIMIT, PageRequest, decode_cursor
 from litemail.kit.secrets import Secrets
+from litemail.mailboxes import api as mailboxes_api
 from litemail.overview import api as overview_api
 from litemail.users import api as users_api
 from litemail.web import auth, openapi, system
@@ -31,6 +32,7 @@ ROUTES: Sequence[HTTPRouteHandler] = (
     *workspaces_api.ROUTES,
     *domains_api.ROUTES,
     *zones_api.ROUTES,
+    *mailboxes_api.ROUTES,
     *workflows_api.ROUTES,
     *overview_api.ROUTES,
 )

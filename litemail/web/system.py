@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
-from litestar import Request, Response, get
+from litestar import Litestar, Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -21,6 +21,11 @@ class Health(msgspec.Struct, frozen=True):
 class Readiness(msgspec.Struct, frozen=True):
     status: str
     parts: dict[str, str]
+
+
+def health_app(ready: Ready) -> Litestar:
+    """An application of only these routes, for processes without an API."""
+    return Litestar(routes(ready), openapi_config=None, logging_config=None)
 
 
 def routes(ready: Ready) -> list[HTTPRouteHandler]:

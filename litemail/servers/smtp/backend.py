@@ -43,7 +43,7 @@ class MailboxBackend:
         self._sign_ins = sign_ins
         self._mail_root = mail_root
         self._daily_limit = daily_limit
-        self.txt = txt_lookup
+        self._txt_lookup = txt_lookup
 
     async def route(self, address: Address) -> Route:
         async with self._database.begin_system("route a message") as tx:
@@ -71,6 +71,9 @@ class MailboxBackend:
     async def signing_keys(self, domain: str) -> Sequence[SigningKey]:
         async with self._database.begin_system("sign a message") as tx:
             return await domains.signing_keys(tx, domain, secrets=self._secrets)
+
+    async def txt(self, name: str) -> str | None:
+        return await self._txt_lookup(name)
 
     async def admit(self, sender: Sender, recipients: int) -> None:
         try:
