@@ -9,6 +9,7 @@ from litemail.domains.service import DomainNotFound as DomainNotFound
 from litemail.domains.service import MailboxLimit as MailboxLimit
 from litemail.domains.service import NameTaken as NameTaken
 from litemail.domains.service import check_mode as check_mode
+from litemail.domains.service import connect as connect
 from litemail.domains.service import count_mailbox as count_mailbox
 from litemail.domains.service import count_mailboxes as count_mailboxes
 from litemail.domains.service import find as find

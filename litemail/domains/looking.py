@@ -1,28 +1,36 @@
 """What the DNS says about a claim: asked at the parent's servers, at the domain's own, and at ours."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import dns.rdatatype
 import msgspec
 
 from litemail.domains.queries import Domain
-from litemail.kit.actor import Mode
 from litemail.protocols import names
 from litemail.protocols.record_wire import name_text
 from litemail.providers import dns as provider
 from litemail.providers.dns import DelegationStatus, Server
 from litemail.providers.dns.query import ask, is_authoritative, rrset_of
 
-Parents: TypeAlias = Mapping[Mode, provider.Parents]
-"""Whom to ask about the names of live and of sandbox workspaces."""
-
 DnsServers: TypeAlias = Sequence[tuple[str, int]]
 """Host and port of each of our authoritative servers."""
 
 _PAUSE = 0.02
 _PATIENCE_OF_ONE = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parents:
+    """Whom to ask about the names of live and of sandbox workspaces."""
+
+    live: provider.Parents
+    sandbox: provider.Parents
+
+    def of(self, name: str) -> provider.Parents:
+        return self.sandbox if names.is_under(name, names.SANDBOX_SUFFIX) else self.live
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -38,8 +46,7 @@ async def look_once(domain: Domain, parents: Parents) -> Look:
 
     Takes up to 30 s when servers do not answer.
     """
-    mode: Mode = "sandbox" if names.is_under(domain.name, names.SANDBOX_SUFFIX) else "live"
-    asked = parents[mode]
+    asked = parents.of(domain.name)
     found = await provider.delegation(domain.name, parents=asked)
     look = Look(found.status, tuple(sorted(found.name_servers)))
     if look.status is not DelegationStatus.DELEGATED or found.name_servers == set(domain.name_servers):

@@ -43,6 +43,13 @@ class NameIsTest(Error):
     action = "Use a registered name, or connect this one in a sandbox workspace."
 
 
+class Reserved(Error):
+    kind = Kind.CONFLICT
+    code = "domain.reserved"
+    message = "{name} is used by this server itself."
+    action = "Choose another name."
+
+
 class NamedTwice(Error):
     kind = Kind.INVALID
     code = "domain.named_twice"
@@ -92,7 +99,7 @@ async def connect(
     Raises AllRejected, NotAllAccepted.
     """
     rejected: dict[int, Error] = {}
-    wanted = _readable(given, rejected, actor=_actor(tx))
+    wanted = _readable(given, rejected, actor=_actor(tx), ours=(*name_server_pool, mail_hostname))
     await _refuse_held(tx, wanted, rejected)
     await _refuse_taken(tx, wanted, rejected)
     pairs = await _claim(tx, wanted, rejected, pool=name_server_pool)
@@ -200,14 +207,17 @@ def check_mode(name: str, actor: Actor, *, field: str | None = None) -> None:
         raise NameIsTest(name=name, field=field)
 
 
-def _readable(given: Sequence[str], rejected: dict[int, Error], *, actor: Actor) -> dict[int, str]:
+def _readable(given: Sequence[str], rejected: dict[int, Error], *, actor: Actor, ours: Sequence[str]) -> dict[int, str]:
     """The names by their index, normalised; what is wrong by itself goes to `rejected`."""
+    reserved = {names.registrable(host) for host in ours}
     wanted: dict[int, str] = {}
     first: dict[str, int] = {}
     for index, text in enumerate(given):
         try:
             name = names.normalise(text)
             check_mode(name, actor)
+            if name in reserved:
+                raise Reserved(name=name)
             if name in first:
                 raise NamedTwice(name=name, first=first[name])
         except Error as problem:
