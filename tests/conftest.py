@@ -20,7 +20,9 @@ from litemail.kit.actor import Actor, Mode, Role
 from litemail.kit.db import Database
 from litemail.kit.migrate import migrate
 from litemail.kit.notify import Listener
+from litemail.kit.ports import PortBook
 from litemail.kit.secrets import Secrets
+from litemail.mailboxes.schemas import MailAccess
 from litemail.providers.dns import FixedParent
 from litemail.servers.dns import Zones, follow
 from litemail.servers.dns import serve as serve_dns
@@ -208,8 +210,12 @@ class Unheard:
 
 
 @pytest.fixture(scope="session")
-async def client(database: Database, secrets: Secrets, dns_server: Dns) -> AsyncIterator[httpx.AsyncClient]:
+async def client(
+    database: Database, secrets: Secrets, dns_server: Dns, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[httpx.AsyncClient]:
     """The API itself, without a socket in between. Sends no credential by itself."""
+    ports = PortBook(tmp_path_factory.mktemp("api") / "ports.json")
+    ports.write({"imaps": 8993, "submission": 8587})
 
     async def ready() -> dict[str, str]:
         return {"database": "ok"}
@@ -227,6 +233,7 @@ async def client(database: Database, secrets: Secrets, dns_server: Dns) -> Async
             "name_server_pool": NAME_SERVER_POOL,
             "mail_hostname": MAIL_HOSTNAME,
             "mailboxes_per_domain": 5,
+            "mail_access": MailAccess("127.0.0.1", ports),
         },
         more_routes=sandbox_api.ROUTES,
     )
