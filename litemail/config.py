@@ -72,7 +72,9 @@ class Settings(BaseSettings):
         True, description="Whether a platform's e-mail and password are exchanged for an API key (undocumented calls)."
     )
     worker_concurrency: int = Field(8, ge=1, le=200, description="Jobs that one worker runs at once.")
-    log_level: Level = Field("info", description="debug, info, warning or error.")
+    log_level: Level | None = Field(
+        None, description="debug, info, warning or error. Unset: info, or warning when a person watches the terminal."
+    )
 
     @property
     def mx_hostname(self) -> str:

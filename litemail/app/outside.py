@@ -59,7 +59,7 @@ def guards(house: House, ca: local_ca.LocalCa) -> dict[Mode, Guard]:
     """One guard for each mode of workspaces: the sandbox trusts our own authority, the world the public ones."""
     sandbox = ListedOnly(SandboxRoutes(house.ports, own_names(house)))
     return {
-        "sandbox": Guard(policy=sandbox, tls=client_tls(ca=str(ca.ca_file))),
+        "sandbox": Guard(policy=sandbox, tls=client_tls(ca=ca.ca_file.read_text())),
         "live": Guard(policy=CUSTOMER_MAIL),
     }
 

@@ -129,7 +129,7 @@ async def _keep_worker(settings: Settings, port: int, started: asyncio.Event) ->
         "LITEMAIL_DATA_DIR": str(settings.data_dir),
         "LITEMAIL_HOST": settings.host,
         "LITEMAIL_HTTP_PORT": str(port),
-        "LITEMAIL_LOG_LEVEL": settings.log_level,
+        **({"LITEMAIL_LOG_LEVEL": settings.log_level} if settings.log_level else {}),
     }
     while True:
         worker = await asyncio.create_subprocess_exec(

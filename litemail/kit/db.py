@@ -183,9 +183,14 @@ def _pool(url: str, size: int) -> AsyncConnectionPool:
         open=False,
         timeout=20,
         max_idle=300,
-        check=None,
-        kwargs={"autocommit": True, "row_factory": tuple_row, "options": "-c timezone=UTC -c lock_timeout=15s"},
+        configure=_set_autocommit,
+        kwargs={"row_factory": tuple_row, "options": "-c timezone=UTC -c lock_timeout=15s"},
     )
+
+
+async def _set_autocommit(connection: AsyncConnection) -> None:
+    # Not among the pool's arguments: the job queue copies those for a connection of its own, and adds it itself.
+    await connection.set_autocommit(True)
 
 
 @asynccontextmanager

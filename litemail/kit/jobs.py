@@ -26,6 +26,7 @@ HEARTBEAT = 2.0
 STALLED_AFTER = 8.0
 """Seconds of silence after which a worker counts as dead and its jobs go to another."""
 RESCUE_EVERY = 3.0
+RESTART_AFTER = 1.0
 
 log = structlog.get_logger("jobs")
 
@@ -81,18 +82,7 @@ class WorkerPool:
     async def running(self, pool: AsyncConnectionPool) -> AsyncIterator[None]:
         """Works until the block ends; then jobs under way get 10 s to finish and the rest wait for another worker."""
         async with self._app.open_async(pool):
-            worker = asyncio.create_task(
-                self._app.run_worker_async(
-                    concurrency=self._concurrency,
-                    install_signal_handlers=False,
-                    fetch_job_polling_interval=2.0,
-                    shutdown_graceful_timeout=10.0,
-                    update_heartbeat_interval=HEARTBEAT,
-                    stalled_worker_timeout=STALLED_AFTER,
-                    delete_jobs="successful",
-                ),
-                name="worker",
-            )
+            worker = asyncio.create_task(self._work(), name="worker")
             rescue = asyncio.create_task(self._rescue(), name="rescue")
             try:
                 yield
@@ -100,6 +90,23 @@ class WorkerPool:
                 rescue.cancel()
                 worker.cancel()
                 await asyncio.gather(rescue, worker, return_exceptions=True)
+
+    async def _work(self) -> None:
+        """Procrastinate's worker ends when the database goes away for a moment; then it is started again."""
+        while True:
+            try:
+                await self._app.run_worker_async(
+                    concurrency=self._concurrency,
+                    install_signal_handlers=False,
+                    fetch_job_polling_interval=2.0,
+                    shutdown_graceful_timeout=10.0,
+                    update_heartbeat_interval=HEARTBEAT,
+                    stalled_worker_timeout=STALLED_AFTER,
+                    delete_jobs="successful",
+                )
+            except Exception:
+                log.exception("the worker stopped and is started again")
+            await asyncio.sleep(RESTART_AFTER)
 
     async def drain(self, pool: AsyncConnectionPool) -> None:
         """Runs what is due and returns when nothing is left; for tests."""

@@ -15,16 +15,19 @@ Level = Literal["debug", "info", "warning", "error"]
 _SECRET_WORDS = ("password", "pass", "secret", "api_key", "token", "authorization", "private_key")
 
 
-def configure(level: Level) -> None:
-    """Sets up structlog and routes the standard library's records, those of dependencies, through it."""
-    number = logging.getLevelNamesMapping()[level.upper()]
+def configure(level: Level | None) -> None:
+    """Sets up structlog and routes the standard library's records, those of dependencies, through it.
+
+    Without a level: info for machines, warning for a person, whose screen has more to show than requests.
+    """
+    human = sys.stderr.isatty()
+    number = logging.getLevelNamesMapping()[(level or ("warning" if human else "info")).upper()]
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         _redact,
     ]
-    human = sys.stderr.isatty()
     last: list[structlog.typing.Processor] = (
         [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if human

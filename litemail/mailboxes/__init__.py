@@ -14,5 +14,6 @@ from litemail.mailboxes.mail import verify as verify
 from litemail.mailboxes.queries import Mailbox as Mailbox
 from litemail.mailboxes.queries import Owned as Owned
 from litemail.mailboxes.queries import SignInRow as SignInRow
+from litemail.mailboxes.schemas import MailAccess as MailAccess
 from litemail.mailboxes.service import create as create
 from litemail.mailboxes.service import create_many as create_many

@@ -17,7 +17,7 @@ from litemail.mailboxes.service import Changes, Wanted
 PersonName = Annotated[str, Field(min_length=1, max_length=100)]
 DisplayName = Annotated[str, Field(min_length=1, max_length=200)]
 Signature = Annotated[str, Field(max_length=10_000)]
-Password = Annotated[str, Field(min_length=8, max_length=128, repr=False)]
+Password = Annotated[str, Field(min_length=8, max_length=128)]
 Tag = Annotated[str, StringConstraints(pattern=r"^[^\s,][^\n\r,]*$", max_length=50)]
 Tags = Annotated[list[Tag], Field(max_length=20)]
 
@@ -31,7 +31,7 @@ class MailboxCreate(RequestModel):
     username: Annotated[str, Field(min_length=1, max_length=64)]
     first_name: PersonName
     last_name: PersonName
-    password: Password | None = None
+    password: Password | None = Field(default=None, repr=False)
     display_name: DisplayName | None = None
     signature: Signature = ""
     tags: Tags = Field(default_factory=list)
@@ -62,7 +62,7 @@ class MailboxUpdate(RequestModel):
     display_name: DisplayName | None = None
     signature: Signature | None = None
     tags: Tags | None = None
-    password: Password | None = None
+    password: Password | None = Field(default=None, repr=False)
 
     def changes(self) -> Changes:
         return Changes(
