@@ -5,6 +5,7 @@ import base64
 import binascii
 import logging
 import re
+import socket
 import ssl
 import sys
 from collections.abc import Awaitable
@@ -128,6 +129,7 @@ class Connection(IMAPConnection):
 
     async def _literal(self, length: int) -> bytes:
         self._spend(length)
+        self._acknowledge_at_once()
         if length <= _PIECE:
             return await self._within(self.reader.readexactly(length))
         async with self._large:
@@ -135,6 +137,12 @@ class Connection(IMAPConnection):
             while len(read) < length:
                 read += await self._within(self.reader.readexactly(min(_PIECE, length - len(read))))
             return bytes(read)
+
+    def _acknowledge_at_once(self) -> None:
+        """Many clients write what follows a literal apart from it; with a delayed ACK that costs them 40 ms each."""
+        connected = self.writer.get_extra_info("socket")
+        if connected is not None and hasattr(socket, "TCP_QUICKACK"):
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def _spend(self, size: int) -> None:
         self._budget -= size

@@ -125,8 +125,8 @@ def received(index: Index, entry: Entry) -> float:
 
 
 def flag_list(flags: frozenset[str], *, recent: bool) -> bytes:
-    names = sorted(flags)
-    return " ".join([*names, "\\Recent"] if recent else names).encode("ascii")
+    names = {*flags, "\\Recent"} if recent else flags
+    return " ".join(sorted(names, key=lambda name: (name[0] != "\\", name))).encode("ascii")
 
 
 def internal_date(seconds: float) -> bytes:

@@ -60,16 +60,13 @@ class _Listener:
         self.open: dict[asyncio.Task[None], Connection] = {}
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Called for each connection; TLS comes after the limits, so that nobody exhausts us with handshakes."""
+        """Called for each connection; with implicit TLS after the handshake."""
         peername = writer.get_extra_info("peername")
         peer = str(peername[0]) if peername else ""
         if len(self.open) >= self._limits.connections or self._peers[peer] >= self._limits.connections_per_peer:
-            if not self._implicit_tls:
-                writer.write(b"* BYE [UNAVAILABLE] Too many connections.\r\n")
+            writer.write(b"* BYE [UNAVAILABLE] Too many connections.\r\n")
             writer.close()
             return
-        if self._implicit_tls:
-            writer.transport.pause_reading()  # type: ignore[attr-defined]  # a Transport, typed as WriteTransport
         connection = Connection(self._config, reader, writer, limits=self._limits, large=self._large)
         self._peers[peer] += 1
         task = asyncio.get_running_loop().create_task(self._serve(connection, peer), name="imap-connection")
@@ -96,7 +93,6 @@ class _Listener:
         state = State(self._config, store=self._store, sign_in=sign_in, limits=self._limits, hold=connection.hold_input)
         try:
             if self._implicit_tls:
-                await connection.start_tls()
                 state.under_tls()
             await connection.run(state)
         except (Disconnect, OSError, EOFError):
@@ -129,7 +125,16 @@ async def start(
     used_store = store or Store()
     config = Config(limits, ssl_context)
     listener = _Listener(backend, config, used_store, limits, implicit_tls=implicit_tls)
-    server = await asyncio.start_server(listener.accept, host, port, limit=limits.line, backlog=512)
+    server = await asyncio.start_server(
+        listener.accept,
+        host,
+        port,
+        limit=limits.line,
+        backlog=512,
+        ssl=ssl_context if implicit_tls else None,
+        ssl_handshake_timeout=limits.handshake_seconds if implicit_tls else None,
+        ssl_shutdown_timeout=_FAREWELL_SECONDS if implicit_tls else None,
+    )
 
     async def close() -> None:
         server.close()

@@ -61,7 +61,8 @@ class Folder:
         try:
             await self.run(self.index.refresh)
         except maildir.FolderGone:
-            return
+            self.index.gone = True
+            self.tell()
 
     def tell(self) -> None:
         """Wake those who wait for news."""
