@@ -11,6 +11,7 @@ from litemail import worker
 from litemail.app import outside
 from litemail.app.house import House, Part
 from litemail.app.uses import KeyUses
+from litemail.domains import Parents
 from litemail.kit import http_server, local_ca
 from litemail.kit.db import DatabaseUnavailable
 from litemail.kit.http_server import PortTaken
@@ -209,7 +210,7 @@ def _resources(house: House) -> Mapping[str, object]:
         "mail_hostname": settings.mx_hostname,
         "name_server_pool": _name_servers(settings.name_server_domain),
         "mailboxes_per_domain": settings.mailboxes_per_domain,
-        "parents": {"sandbox": FixedParent(*own_dns), "live": PublicParents()},
+        "parents": Parents(live=PublicParents(), sandbox=FixedParent(*own_dns)),
         "dns_servers": [own_dns],
         "mail_access": MailAccess(settings.mail_hostname or settings.reachable_host, house.ports),
         "platforms": platforms,
