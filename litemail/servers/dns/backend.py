@@ -77,7 +77,11 @@ class DatabaseBackend:
             primary_ns=_REGISTRY_SERVER,
             contact=self.contact,
             name_servers=(_REGISTRY_SERVER,),
-            delegations=tuple(Delegation(names.relative(row.name, suffix), tuple(row.name_servers)) for row in rows),
+            delegations=tuple(
+                Delegation(names.relative(row.name, suffix), tuple(row.name_servers))
+                for row in rows
+                if row.name_servers  # without them a name is not in its registry's zone
+            ),
             ns_ttl=_REGISTRY_TTL,
             soa_ttl=_REGISTRY_TTL,
             negative_ttl=_REGISTRY_TTL,
