@@ -109,7 +109,7 @@ async def insert_mailboxes(tx: Tx, rows: Sequence[NewMailbox], *, workspace_id: 
                                    display_name, status, signature, tags, password_hash, password_sealed, created_at)
             SELECT id, %(workspace_id)s, domain_id, username || '@' || domain, username, domain, first_name, last_name,
                    display_name, CASE WHEN password_hash IS NULL THEN 'provisioning' ELSE 'active' END,
-                   signature, string_to_array(nullif(tags, ''), E'\\n'), password_hash, password_sealed, %(now)s
+                   signature, string_to_array(tags, E'\\n'), password_hash, password_sealed, %(now)s
             FROM unnest(%(ids)s::text[], %(domain_ids)s::text[], %(domains)s::text[], %(usernames)s::text[],
                         %(first_names)s::text[], %(last_names)s::text[], %(display_names)s::text[],
                         %(signatures)s::text[], %(tags)s::text[], %(hashes)s::text[], %(sealed)s::bytea[])
