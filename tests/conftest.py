@@ -14,16 +14,20 @@ import pytest
 from psycopg import AsyncConnection, sql
 from psycopg.conninfo import make_conninfo
 
+from litemail.connections import CHANNEL as CONNECTIONS
 from litemail.domains import Parents
 from litemail.kit import embedded_pg
 from litemail.kit.actor import Actor, Mode, Role
 from litemail.kit.db import Database
 from litemail.kit.migrate import migrate
 from litemail.kit.notify import Listener
+from litemail.kit.outbound import CUSTOMER_MAIL, Guard, ListedOnly, own_routes
 from litemail.kit.ports import PortBook
 from litemail.kit.secrets import Secrets
 from litemail.mailboxes.schemas import MailAccess
+from litemail.providers import mailhost
 from litemail.providers.dns import FixedParent
+from litemail.providers.platform import instantly, registry
 from litemail.servers.dns import Zones, follow
 from litemail.servers.dns import serve as serve_dns
 from litemail.servers.dns.backend import REGISTRY, ZONES, DatabaseBackend
@@ -202,6 +206,20 @@ async def dns_server(database: Database) -> AsyncIterator[Dns]:
         await asyncio.gather(feed, return_exceptions=True)
 
 
+def guards() -> dict[Mode, Guard]:
+    """A sandbox reaches the ports that `mail_access` names, and those where the mail providers' twins would be."""
+    own = own_routes(hosts=("127.0.0.1", "localhost"), ports={8993, 8587})
+    twins = mailhost.routes(imap=("127.0.0.1", 1), smtp=("127.0.0.1", 1))
+    return {"sandbox": Guard(policy=ListedOnly(own | twins)), "live": Guard(policy=CUSTOMER_MAIL)}
+
+
+@pytest.fixture(scope="session")
+async def connection_news(database: Database) -> AsyncIterator[Listener]:
+    listener = Listener(database.system_url, channels=(CONNECTIONS,))
+    async with listener.running():
+        yield listener
+
+
 class Unheard:
     """Key uses that nobody writes down."""
 
@@ -211,7 +229,11 @@ class Unheard:
 
 @pytest.fixture(scope="session")
 async def client(
-    database: Database, secrets: Secrets, dns_server: Dns, tmp_path_factory: pytest.TempPathFactory
+    database: Database,
+    secrets: Secrets,
+    dns_server: Dns,
+    connection_news: Listener,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """The API itself, without a socket in between. Sends no credential by itself."""
     ports = PortBook(tmp_path_factory.mktemp("api") / "ports.json")
@@ -234,6 +256,9 @@ async def client(
             "mail_hostname": MAIL_HOSTNAME,
             "mailboxes_per_domain": 5,
             "mail_access": MailAccess("127.0.0.1", ports),
+            "platforms": registry([instantly.adapter()]),
+            "guards": guards(),
+            "listener": connection_news,
         },
         more_routes=sandbox_api.ROUTES,
     )

@@ -9,6 +9,7 @@ from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.params import Parameter
 from litestar.plugins.pydantic import PydanticPlugin
 
+from litemail.connections import api as connections_api
 from litemail.domains import api as domains_api
 from litemail.kit.actor import Actor
 from litemail.kit.db import Database
@@ -16,6 +17,7 @@ from litemail.kit.pagination import MAX_LIMIT, PageRequest, decode_cursor
 from litemail.kit.secrets import Secrets
 from litemail.mailboxes import api as mailboxes_api
 from litemail.overview import api as overview_api
+from litemail.platforms import api as platforms_api
 from litemail.users import api as users_api
 from litemail.web import auth, openapi, system
 from litemail.web.body import check_body
@@ -33,6 +35,8 @@ ROUTES: Sequence[HTTPRouteHandler] = (
     *domains_api.ROUTES,
     *zones_api.ROUTES,
     *mailboxes_api.ROUTES,
+    *platforms_api.ROUTES,
+    *connections_api.ROUTES,
     *workflows_api.ROUTES,
     *overview_api.ROUTES,
 )

@@ -1,0 +1,76 @@
+"""Jobs of connections: one for each, and what looks after them."""
+
+from collections.abc import Mapping
+
+from litemail.connections import run_queries
+from litemail.connections.pace import Pace
+from litemail.connections.run import Means
+from litemail.connections.run import run as run_connection
+from litemail.connections.service import enqueue
+from litemail.connections.steps import SignIn
+from litemail.kit.db import Database
+from litemail.kit.jobs import Job
+from litemail.kit.secrets import Secrets
+from litemail.mailboxes import MailAccess
+from litemail.platforms import Doors
+from litemail.providers import mailhost
+from litemail.providers.platform import Registry
+
+_PACE = Pace()
+_FORGOTTEN = 30.0
+_HOUR = 3600.0
+_WEEK = 7 * 24 * _HOUR
+_AT_ONCE = 5000
+
+
+async def run(
+    *,
+    database: Database,
+    secrets: Secrets,
+    platforms: Registry,
+    doors: Doors,
+    mail_access: MailAccess,
+    connection_id: str,
+    pace: Pace = _PACE,
+    inbox_sign_in: SignIn = mailhost.sign_in,
+) -> None:
+    """Connects what is left of a connection. One at a time for each platform account, by the job's lock."""
+    means = Means(
+        database=database,
+        secrets=secrets,
+        registry=platforms,
+        doors=doors,
+        mail_access=mail_access,
+        sign_in=inbox_sign_in,
+        pace=pace,
+    )
+    await run_connection(means, connection_id)
+
+
+async def resume(*, database: Database) -> None:
+    """Enqueues connections again whose job was lost: all of its tries failed, or somebody deleted it."""
+    async with database.begin_system("look for forgotten connections") as tx:
+        for row in await run_queries.list_forgotten(tx, seconds=_FORGOTTEN):
+            await enqueue(tx, row.id, platform_account_id=row.platform_account_id)
+
+
+async def erase_secrets(*, database: Database) -> None:
+    """Platform passwords after an hour, inbox passwords a week after the end."""
+    async with database.begin_system("erase platform passwords") as tx:
+        await run_queries.erase_platform_passwords(tx, seconds=_HOUR)
+    erased = _AT_ONCE
+    while erased == _AT_ONCE:
+        async with database.begin_system("erase inbox passwords") as tx:
+            erased = await run_queries.erase_inbox_passwords(tx, seconds=_WEEK, limit=_AT_ONCE)
+
+
+JOBS: Mapping[str, Job] = {
+    "connections.run": run,
+    "connections.resume": resume,
+    "connections.erase_secrets": erase_secrets,
+}
+HANDLERS: Mapping[str, str] = {}
+SCHEDULES: Mapping[str, str] = {
+    "connections.resume": "*/1 * * * *",
+    "connections.erase_secrets": "*/5 * * * *",
+}

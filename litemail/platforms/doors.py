@@ -1,0 +1,38 @@
+"""The way to a platform for one account: where it is, through which client, at which pace."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from litemail.kit.actor import Mode
+from litemail.kit.outbound import VENDOR, Guard, PublicOnly
+from litemail.providers.platform import Adapter, Limits, Pacer, Reach, Site, twin_limits
+
+Sites = Callable[[Mode, str, str], Site]
+"""Where a platform is, by mode, workspace id and platform type: the vendor itself, or the workspace's sandbox twin."""
+TwinRate = Callable[[str, str], Awaitable[int | None]]
+"""How many requests a second a twin was told to take, by workspace id and platform type; None for any number."""
+
+
+@dataclass(frozen=True)
+class Doors:
+    """How this program reaches platforms. `guards` are those of customers' mail hosts too."""
+
+    guards: Mapping[Mode, Guard]
+    sites: Sites
+    twin_rate: TwinRate
+
+    @asynccontextmanager
+    async def open(self, adapter: Adapter, *, mode: Mode, workspace_id: str) -> AsyncIterator[tuple[Reach, Limits]]:
+        """Reaches nothing yet. One job at a time works with an account, so the job's pace is the account's."""
+        platform_type, limits = adapter.declaration.platform_type, adapter.declaration.limits
+        if mode == "sandbox":
+            limits = twin_limits(limits, await self.twin_rate(workspace_id, platform_type))
+        async with _for_platforms(self.guards[mode]).http_client() as client:
+            yield Reach(client, self.sites(mode, workspace_id, platform_type), Pacer(limits)), limits
+
+
+def _for_platforms(guard: Guard) -> Guard:
+    """The ports of mail, which bind customers' mail hosts, do not bind platforms."""
+    policy = guard.policy
+    return replace(guard, policy=replace(VENDOR, own=policy.own)) if isinstance(policy, PublicOnly) else guard

@@ -1,0 +1,224 @@
+"""Use cases of platform accounts: which one a call means, and how to sign in with it."""
+
+from dataclasses import replace
+
+from litemail.kit import ids
+from litemail.kit.actor import Mode
+from litemail.kit.db import Database, Tx
+from litemail.kit.errors import Error, Kind
+from litemail.kit.secrets import Secrets
+from litemail.platforms import queries
+from litemail.platforms.queries import PlatformAccount
+from litemail.providers.platform import (
+    Adapter,
+    BadCredentials,
+    Credentials,
+    Exchanged,
+    Login,
+    LoginNotOffered,
+    Reach,
+    Session,
+)
+
+
+class NoTwin(Error):
+    kind = Kind.INVALID
+    code = "sandbox.no_twin"
+    message = "{name} has no sandbox twin."
+    action = "Use another platform in this sandbox workspace, or a live workspace."
+
+
+class SecretsExpired(Error):
+    """The passwords that a repeat needs were erased, as promised."""
+
+    kind = Kind.GONE
+    code = "connection.secrets_expired"
+    message = "The passwords that this needs have been erased: {which}."
+    action = "Send the inboxes again with POST /v1/connect-inbox."
+
+
+def check_offered(adapter: Adapter, *, mode: Mode, with_login: bool) -> None:
+    """What can be said before speaking to the platform. Raises NoTwin, LoginNotOffered."""
+    name = adapter.declaration.name
+    if mode == "sandbox" and not adapter.declaration.sandbox_twin:
+        raise NoTwin(name=name, field="platform_type")
+    if with_login and adapter.exchange is None:
+        raise LoginNotOffered(name=name, field="platform_pass")
+
+
+async def find(tx: Tx, account_id: str) -> PlatformAccount | None:
+    """An account of the actor's workspace."""
+    assert tx.actor is not None
+    return await queries.find(tx, account_id, workspace_id=tx.actor.workspace_id)
+
+
+async def find_or_create(
+    tx: Tx,
+    *,
+    platform_type: str,
+    platform_email: str | None,
+    api_key: str | None,
+    url: str | None,
+    workspace: str | None,
+    secrets: Secrets,
+) -> PlatformAccount:
+    """The account of that e-mail, or of that API key when there is no e-mail; made when there is none.
+
+    Nothing is asked of the platform: a new account is `unverified` until a job signs in with it.
+    """
+    assert tx.actor is not None
+    workspace_id = tx.actor.workspace_id
+    if platform_email is not None:
+        identity = platform_email.lower()
+    else:
+        assert api_key is not None
+        identity = f"key:{secrets.mac('platform-account', api_key).hex()}"
+    account_id = ids.new_id("pfa")
+
+    async def look() -> PlatformAccount | None:
+        return await queries.find_by_identity(
+            tx,
+            workspace_id=workspace_id,
+            platform_type=platform_type,
+            identity=identity,
+            wanted_workspace=workspace,
+        )
+
+    found = await look()
+    if found is not None:
+        return found
+    made = await queries.insert(
+        tx,
+        account_id=account_id,
+        workspace_id=workspace_id,
+        platform_type=platform_type,
+        identity=identity,
+        wanted_workspace=workspace or "",
+        platform_email=platform_email,
+        url=url,
+        api_key=None if api_key is None else secrets.seal(api_key, row=account_id),
+    )
+    if made:
+        await tx.emit(
+            "platform_account.created",
+            workspace_id=workspace_id,
+            subject=account_id,
+            data={"platform_type": platform_type, "platform_email": platform_email},
+        )
+    found = await look()
+    assert found is not None
+    return found
+
+
+async def sign_in(
+    database: Database,
+    account_id: str,
+    *,
+    workspace_id: str,
+    password: str | None,
+    adapter: Adapter,
+    reach: Reach,
+    secrets: Secrets,
+) -> Session:
+    """A session that the platform has accepted. Speaks to the platform, so no transaction may be open.
+
+    A password sent along is checked by signing in. It becomes an API key only where no stored one works, and that is
+    safe to repeat: the key's name is the account's own, and keys of that name left by a lost answer go first.
+    Raises SecretsExpired, and what adapters raise.
+    """
+    async with database.begin_system("read a platform account") as tx:
+        account = await queries.find(tx, account_id, workspace_id=workspace_id)
+        sealed = await queries.read_api_key(tx, account_id, workspace_id=workspace_id)
+    assert account is not None
+    login = Login(account.platform_email, password) if account.platform_email and password else None
+    try:
+        session = await _enter(database, account, sealed, login=login, adapter=adapter, reach=reach, secrets=secrets)
+    except BadCredentials:
+        # A wrong password says nothing against a key that works.
+        if login is None or sealed is None:
+            await _note(database, account, status="refused")
+        raise
+    await _note(database, account, status="verified")
+    return session
+
+
+async def _enter(
+    database: Database,
+    account: PlatformAccount,
+    sealed: bytes | None,
+    *,
+    login: Login | None,
+    adapter: Adapter,
+    reach: Reach,
+    secrets: Secrets,
+) -> Session:
+    if sealed is not None:
+        if login is not None and adapter.sign_in is not None:
+            await adapter.sign_in(login, reach)
+        credentials = _credentials(account, secrets.open(sealed, row=account.id))
+        session = adapter.session(credentials, reach)
+        try:
+            await session.check()
+        except BadCredentials:
+            if login is None:
+                raise
+        else:
+            return session
+    if login is None:
+        raise SecretsExpired(which="the password of the platform account")
+    exchanged = await _exchange(account, login, adapter=adapter, reach=reach)
+    await _store(database, account, exchanged, secrets=secrets)
+    credentials = replace(exchanged.credentials, url=exchanged.credentials.url or account.url)
+    session = adapter.session(credentials, reach)
+    await session.check()
+    return session
+
+
+async def _exchange(account: PlatformAccount, login: Login, *, adapter: Adapter, reach: Reach) -> Exchanged:
+    if adapter.exchange is None:
+        raise LoginNotOffered(name=adapter.declaration.name)
+    return await adapter.exchange(
+        login,
+        reach,
+        workspace=account.external_workspace_id or account.wanted_workspace or None,
+        key_name=f"Litemail {account.id}",
+    )
+
+
+async def _store(database: Database, account: PlatformAccount, exchanged: Exchanged, *, secrets: Secrets) -> None:
+    async with database.begin_system("store a platform key") as tx:
+        await queries.store_api_key(
+            tx,
+            account.id,
+            workspace_id=account.workspace_id,
+            api_key=secrets.seal(exchanged.credentials.api_key, row=account.id),
+            external_id=exchanged.workspace.id,
+            external_name=exchanged.workspace.name,
+        )
+        await tx.emit(
+            "platform_account.key_stored",
+            workspace_id=account.workspace_id,
+            subject=account.id,
+            data={"workspace": exchanged.workspace.name},
+            audience="audit",
+        )
+
+
+async def _note(database: Database, account: PlatformAccount, *, status: queries.Status) -> None:
+    async with database.begin_system("note a platform sign-in") as tx:
+        if await queries.mark(tx, account.id, workspace_id=account.workspace_id, status=status):
+            await tx.emit(
+                f"platform_account.{status}",
+                workspace_id=account.workspace_id,
+                subject=account.id,
+                data={"platform_type": account.platform_type, "platform_email": account.platform_email},
+            )
+
+
+def _credentials(account: PlatformAccount, api_key: str) -> Credentials:
+    # A key made by an exchange is of one workspace already; one that was given may reach several.
+    return Credentials(
+        api_key=api_key,
+        url=account.url,
+        workspace=None if account.external_workspace_id else account.wanted_workspace or None,
+    )
