@@ -5,14 +5,15 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
 from litestar.di import NamedDependency
+from litestar.params import SkipValidation
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from litemail.kit.errors import Detail, Error, Invalid
 
 Thing = TypeVar("Thing")
 
-Given: TypeAlias = NamedDependency[Thing]
-"""A route's parameter that the program provides by name: `tx: Given[Tx]`."""
+Given: TypeAlias = NamedDependency[SkipValidation[Thing]]
+"""A route's parameter that the program provides by name: `tx: Given[Tx]`. It is ours, so nobody converts it."""
 
 Timestamp = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 """RFC 3339 UTC with milliseconds and Z, as `clock.rfc3339` writes it."""
