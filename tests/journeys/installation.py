@@ -97,8 +97,9 @@ class Installation:
         try:
             return process.wait(timeout=30)
         finally:
-            with contextlib.suppress(ValueError):
-                self.processes.remove(process)
+            assert process.stdout is not None
+            process.stdout.close()
+            self.processes.remove(process)
 
     def kill(self, process: subprocess.Popen[str]) -> None:
         self.stop(process, signal.SIGKILL)
@@ -130,10 +131,7 @@ def installation(folder: Path, **settings: str) -> Iterator[Installation]:
         yield made
     finally:
         for process in list(made.processes):
-            if process.poll() is None:
-                made.stop(process, signal.SIGTERM)
-            if process.stdout is not None:
-                process.stdout.close()
+            made.stop(process)
 
 
 @dataclass
