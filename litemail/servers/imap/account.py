@@ -55,7 +55,7 @@ class Limits(msgspec.Struct, frozen=True):
     """What one client may use. Times in seconds, sizes in bytes."""
 
     connections: int = 2000
-    connections_per_peer: int = 100
+    connections_per_peer: int = 500
     sign_ins: int = 5
     line: int = 64 * 1024
     literal: int = 50 * 1000 * 1000

@@ -154,6 +154,12 @@ def _certificate(name: str, names: list[str], issuer: _Issuer | None) -> _Issuer
 
 
 @pytest.fixture
+def make_imap() -> type[Imap]:
+    """For a test that starts the server by itself."""
+    return Imap
+
+
+@pytest.fixture
 async def server(tmp_path: Path, tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> AsyncIterator[Imap]:
     running = Imap(tmp_path, *tls)
     maildir.create(running.root)

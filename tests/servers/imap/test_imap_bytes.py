@@ -1,6 +1,7 @@
 """What is fetched is what was delivered, byte for byte."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,7 +36,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("message", HOSTILE.values(), ids=HOSTILE.keys())
-async def test_fetched_bytes_equal_delivered_bytes(server: "Imap", message: bytes):
+async def test_fetched_bytes_equal_delivered_bytes(server: "Imap", message: bytes) -> None:
     def check() -> None:
         server.deliver(message)
         with server.client() as client:
@@ -51,7 +52,7 @@ async def test_fetched_bytes_equal_delivered_bytes(server: "Imap", message: byte
     await asyncio.to_thread(check)
 
 
-async def test_partial_fetches_put_together_equal_the_message(server: "Imap"):
+async def test_partial_fetches_put_together_equal_the_message(server: "Imap") -> None:
     message = HOSTILE["binary without NUL"]
 
     def check() -> None:
@@ -67,7 +68,7 @@ async def test_partial_fetches_put_together_equal_the_message(server: "Imap"):
     await asyncio.to_thread(check)
 
 
-async def test_appended_and_copied_bytes_stay_the_same(server: "Imap"):
+async def test_appended_and_copied_bytes_stay_the_same(server: "Imap") -> None:
     def check() -> None:
         with server.client("Drafts") as client:
             for message in HOSTILE.values():
@@ -86,7 +87,7 @@ async def test_appended_and_copied_bytes_stay_the_same(server: "Imap"):
     await asyncio.to_thread(check)
 
 
-async def test_large_messages_stream_in_order(server: "Imap"):
+async def test_large_messages_stream_in_order(server: "Imap") -> None:
     messages = [HEADER + b"%d " % number * 20_000 for number in range(30)]
 
     def check() -> None:
@@ -99,7 +100,7 @@ async def test_large_messages_stream_in_order(server: "Imap"):
     await asyncio.to_thread(check)
 
 
-def _literal(data: list[object]) -> bytes:
+def _literal(data: Sequence[object]) -> bytes:
     part = data[0]
     assert isinstance(part, tuple), data
     literal = part[1]

@@ -13,7 +13,7 @@ from litemail.servers.imap.flags import Change
 from litemail.servers.imap.index import Index
 
 
-def test_a_delivered_file_has_its_sizes_in_its_name_and_nothing_else_is_left(tmp_path: Path):
+def test_a_delivered_file_has_its_sizes_in_its_name_and_nothing_else_is_left(tmp_path: Path) -> None:
     root = tmp_path / "box"
     name = maildir.deliver(root, b"one\ntwo\r\n")
     assert ",S=9,W=10" in name
@@ -24,7 +24,7 @@ def test_a_delivered_file_has_its_sizes_in_its_name_and_nothing_else_is_left(tmp
     assert sorted(maildir.list_folders(root)) == ["Drafts", "INBOX", "Junk", "Sent", "Trash"]
 
 
-def test_a_failed_delivery_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_failed_delivery_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     maildir.create(tmp_path)
 
     def full(descriptor: int) -> None:
@@ -40,7 +40,7 @@ def test_a_failed_delivery_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @given(st.text(max_size=30))
-def test_folder_names_survive_modified_utf_7(name: str):
+def test_folder_names_survive_modified_utf_7(name: str) -> None:
     try:
         encoded = maildir.encode_name(name)
     except maildir.BadFolderName:
@@ -50,13 +50,13 @@ def test_folder_names_survive_modified_utf_7(name: str):
 
 
 @pytest.mark.parametrize("encoded", ["&", "a&b", "&AAA", "&A-", "é", "&~-", "a\nb"])
-def test_wrong_modified_utf_7_is_refused(encoded: str):
+def test_wrong_modified_utf_7_is_refused(encoded: str) -> None:
     with pytest.raises(maildir.BadFolderName):
         maildir.decode_name(encoded)
 
 
 @given(st.text(max_size=40))
-def test_no_folder_name_leaves_the_root(name: str):
+def test_no_folder_name_leaves_the_root(name: str) -> None:
     root = Path("/mail/box")
     try:
         path = maildir.folder_path(root, name)
@@ -81,11 +81,11 @@ def test_no_folder_name_leaves_the_root(name: str):
         ("*a*a*a*a*a*a*a*a*b", "a" * 190, False),
     ],
 )
-def test_list_patterns(pattern: str, name: str, *, matches: bool):
+def test_list_patterns(pattern: str, name: str, *, matches: bool) -> None:
     assert folders.matches(pattern, name) is matches
 
 
-def test_the_lock_is_exclusive_between_holders(tmp_path: Path):
+def test_the_lock_is_exclusive_between_holders(tmp_path: Path) -> None:
     maildir.create(tmp_path)
     with maildir.locked(tmp_path), pytest.raises(maildir.FolderBusy), maildir.locked(tmp_path, patience=0.05):
         pass
@@ -93,7 +93,7 @@ def test_the_lock_is_exclusive_between_holders(tmp_path: Path):
         assert lock.raise_generation() == maildir.generation(tmp_path)
 
 
-def test_a_uid_list_written_by_dovecot_is_taken_over(tmp_path: Path):
+def test_a_uid_list_written_by_dovecot_is_taken_over(tmp_path: Path) -> None:
     maildir.create(tmp_path)
     (tmp_path / "dovecot-uidlist").write_text(
         "3 V1275660208 N25022 G3085f01b7f11094c501100008c4a11c1\n"
@@ -115,7 +115,7 @@ def test_a_uid_list_written_by_dovecot_is_taken_over(tmp_path: Path):
     assert "25022 :1276533074.M1P1.kurkku\n" in (tmp_path / "dovecot-uidlist").read_text()
 
 
-def test_a_torn_uid_list_is_mended(tmp_path: Path):
+def test_a_torn_uid_list_is_mended(tmp_path: Path) -> None:
     names = [maildir.deliver(tmp_path, b"%d" % number) for number in range(3)]
     first = Index(tmp_path, tmp_path)
     first.refresh()
@@ -129,7 +129,7 @@ def test_a_torn_uid_list_is_mended(tmp_path: Path):
     assert list(third.entries) == list(second.entries) == [1, 2, 3]
 
 
-def test_a_ruined_uid_list_gets_a_greater_uidvalidity(tmp_path: Path):
+def test_a_ruined_uid_list_gets_a_greater_uidvalidity(tmp_path: Path) -> None:
     maildir.deliver(tmp_path, b"x")
     first = Index(tmp_path, tmp_path)
     first.refresh()
@@ -142,7 +142,7 @@ def test_a_ruined_uid_list_gets_a_greater_uidvalidity(tmp_path: Path):
     assert len(second.entries) == 1
 
 
-def test_the_uid_list_is_compacted_and_uidnext_stays(tmp_path: Path):
+def test_the_uid_list_is_compacted_and_uidnext_stays(tmp_path: Path) -> None:
     for number in range(300):
         maildir.deliver(tmp_path, b"%d" % number)
     index = Index(tmp_path, tmp_path)
@@ -155,7 +155,7 @@ def test_the_uid_list_is_compacted_and_uidnext_stays(tmp_path: Path):
     assert len((tmp_path / "dovecot-uidlist").read_text().splitlines()) == 2
 
 
-def test_indexes_that_share_only_the_disk_give_every_message_one_uid(tmp_path: Path):
+def test_indexes_that_share_only_the_disk_give_every_message_one_uid(tmp_path: Path) -> None:
     maildir.create(tmp_path)
     indexes = [Index(tmp_path, tmp_path) for _ in range(3)]
 
@@ -180,7 +180,7 @@ def test_indexes_that_share_only_the_disk_give_every_message_one_uid(tmp_path: P
     assert list(known[0]) == list(range(1, 61))
 
 
-def test_what_crashed_writers_left_is_removed_after_36_hours(tmp_path: Path):
+def test_what_crashed_writers_left_is_removed_after_36_hours(tmp_path: Path) -> None:
     maildir.create(tmp_path)
     old, young = tmp_path / "tmp" / "old", tmp_path / "tmp" / "young"
     for path in (old, young):

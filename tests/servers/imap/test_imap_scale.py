@@ -25,7 +25,7 @@ async def full(server: "Imap") -> "Imap":
     return server
 
 
-async def test_ten_thousand_messages_are_quick(full: "Imap"):
+async def test_ten_thousand_messages_are_quick(full: "Imap") -> None:
     def check() -> None:
         with full.client(None) as client:
             began = time.monotonic()
@@ -54,7 +54,7 @@ async def test_ten_thousand_messages_are_quick(full: "Imap"):
     await asyncio.to_thread(check)
 
 
-async def test_one_entry_takes_little_memory(full: "Imap"):
+async def test_one_entry_takes_little_memory(full: "Imap") -> None:
     def check() -> None:
         with full.client() as client:
             assert client.noop()[0] == "OK"

@@ -22,8 +22,8 @@ MESSAGES = [
     ),
     (
         b"Subject: parts\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n"
-        b"Content-Transfer-Encoding: base64\r\n\r\nPGI+aGlkZGVuPC9iPg==\r\n--b\r\nContent-Type: image/png\r\n\r\nhidden\r\n"
-        b"--b--\r\n"
+        b"Content-Transfer-Encoding: base64\r\n\r\nPGI+aGlkZGVuPC9iPg==\r\n--b\r\n"
+        b"Content-Type: image/png\r\n\r\nhidden\r\n--b--\r\n"
     ),
     b"Subject: large\r\n\r\n" + b"x" * 2000,
 ]
@@ -77,7 +77,7 @@ def _prepare(server: "Imap") -> None:
         server.deliver(message)
 
 
-async def test_every_kind_of_key(server: "Imap"):
+async def test_every_kind_of_key(server: "Imap") -> None:
     def check() -> None:
         _prepare(server)
         with server.client() as client:
@@ -91,17 +91,19 @@ async def test_every_kind_of_key(server: "Imap"):
 
 
 @pytest.mark.parametrize(("key", "text", "found"), [("SUBJECT", "müller", b"2"), ("BODY", "GRÜSSE", b"2")])
-async def test_text_beyond_ascii_is_found_without_regard_to_case(server: "Imap", key: str, text: str, found: bytes):
+async def test_text_beyond_ascii_is_found_without_regard_to_case(
+    server: "Imap", key: str, text: str, found: bytes
+) -> None:
     def check() -> None:
         _prepare(server)
         with server.client() as client:
-            client.literal = text.encode()
+            client.literal = text.encode()  # type: ignore[assignment]  # typeshed says str, imaplib sends bytes
             assert client.search("UTF-8", key)[1] == [found]
 
     await asyncio.to_thread(check)
 
 
-async def test_an_unknown_charset_and_an_unsupported_key_are_refused(server: "Imap"):
+async def test_an_unknown_charset_and_an_unsupported_key_are_refused(server: "Imap") -> None:
     def check() -> None:
         with server.client() as client:
             answer = client.search("x-unknown", "ALL")

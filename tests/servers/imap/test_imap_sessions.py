@@ -28,7 +28,7 @@ def _idling(client: imaplib.IMAP4) -> Iterator[None]:
     assert line.startswith(b"IDLE1 OK")
 
 
-async def test_idle_tells_of_a_delivery_within_about_a_second(server: "Imap"):
+async def test_idle_tells_of_a_delivery_within_about_a_second(server: "Imap") -> None:
     def check() -> None:
         with server.client() as client, _idling(client):
             for number in range(1, 4):
@@ -41,7 +41,7 @@ async def test_idle_tells_of_a_delivery_within_about_a_second(server: "Imap"):
     await asyncio.to_thread(check)
 
 
-async def test_idle_tells_at_once_of_a_delivery_that_this_process_announces(server: "Imap"):
+async def test_idle_tells_at_once_of_a_delivery_that_this_process_announces(server: "Imap") -> None:
     loop = asyncio.get_running_loop()
 
     def check() -> None:
@@ -53,7 +53,7 @@ async def test_idle_tells_at_once_of_a_delivery_that_this_process_announces(serv
     await asyncio.to_thread(check)
 
 
-async def test_idle_tells_of_flags_and_expunges_of_another_session(server: "Imap"):
+async def test_idle_tells_of_flags_and_expunges_of_another_session(server: "Imap") -> None:
     def check() -> None:
         for number in range(3):
             server.deliver(MESSAGE % number)
@@ -66,7 +66,7 @@ async def test_idle_tells_of_flags_and_expunges_of_another_session(server: "Imap
     await asyncio.to_thread(check)
 
 
-async def test_sessions_see_each_others_changes(server: "Imap"):
+async def test_sessions_see_each_others_changes(server: "Imap") -> None:
     def check() -> None:
         for number in range(4):
             server.deliver(MESSAGE % number)
@@ -96,7 +96,7 @@ async def test_sessions_see_each_others_changes(server: "Imap"):
     await asyncio.to_thread(check)
 
 
-async def test_a_fetch_of_what_another_session_expunged_says_so(server: "Imap"):
+async def test_a_fetch_of_what_another_session_expunged_says_so(server: "Imap") -> None:
     def check() -> None:
         for number in range(3):
             server.deliver(MESSAGE % number)
@@ -109,7 +109,7 @@ async def test_a_fetch_of_what_another_session_expunged_says_so(server: "Imap"):
     await asyncio.to_thread(check)
 
 
-async def test_setting_seen_by_a_fetch_is_told(server: "Imap"):
+async def test_setting_seen_by_a_fetch_is_told(server: "Imap") -> None:
     def check() -> None:
         server.deliver(MESSAGE % 1)
         with server.client() as client:
@@ -119,7 +119,7 @@ async def test_setting_seen_by_a_fetch_is_told(server: "Imap"):
     await asyncio.to_thread(check)
 
 
-async def test_sessions_of_a_deleted_folder_are_sent_away(server: "Imap"):
+async def test_sessions_of_a_deleted_folder_are_sent_away(server: "Imap") -> None:
     def check() -> None:
         with server.client() as one:
             one.create("Gone")
@@ -139,7 +139,7 @@ async def test_sessions_of_a_deleted_folder_are_sent_away(server: "Imap"):
     await asyncio.to_thread(check)
 
 
-async def test_changes_of_another_process_are_taken_over(server: "Imap"):
+async def test_changes_of_another_process_are_taken_over(server: "Imap") -> None:
     """An index of its own stands for another process: they share nothing but the disk."""
 
     def check() -> None:
@@ -166,7 +166,7 @@ async def test_changes_of_another_process_are_taken_over(server: "Imap"):
     await asyncio.to_thread(check)
 
 
-async def test_many_sessions_appending_at_once_lose_nothing(server: "Imap"):
+async def test_many_sessions_appending_at_once_lose_nothing(server: "Imap") -> None:
     def append(worker: int) -> None:
         with server.client() as client:
             for number in range(10):

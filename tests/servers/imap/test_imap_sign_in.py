@@ -18,7 +18,7 @@ USER = "ann@example.test"
 Until = Callable[[Callable[[], bool]], None]
 
 
-async def test_sign_in_is_refused_before_tls(server: "Imap"):
+async def test_sign_in_is_refused_before_tls(server: "Imap") -> None:
     def check() -> None:
         client = server.connect_plain()
         assert "LOGINDISABLED" in client.capabilities
@@ -36,7 +36,7 @@ async def test_sign_in_is_refused_before_tls(server: "Imap"):
     assert server.accounts.asked == [(USER, "127.0.0.1", "localhost")]
 
 
-async def test_authenticate_plain_signs_in(server: "Imap"):
+async def test_authenticate_plain_signs_in(server: "Imap") -> None:
     def check() -> None:
         client = server.connect()
         assert client.authenticate("PLAIN", lambda _: b"\0" + USER.encode() + b"\0right")[0] == "OK"
@@ -47,7 +47,7 @@ async def test_authenticate_plain_signs_in(server: "Imap"):
 
 
 @pytest.mark.parametrize("reply", [b"no plain message", b"\0only-one", b"\xff\0\xff\0\xff", b"bob\0ann\0right"])
-async def test_a_wrong_plain_message_is_refused_and_the_connection_goes_on(server: "Imap", reply: bytes):
+async def test_a_wrong_plain_message_is_refused_and_the_connection_goes_on(server: "Imap", reply: bytes) -> None:
     def check() -> None:
         client = server.connect()
         with pytest.raises(imaplib.IMAP4.error):
@@ -58,7 +58,7 @@ async def test_a_wrong_plain_message_is_refused_and_the_connection_goes_on(serve
     await asyncio.to_thread(check)
 
 
-async def test_the_text_of_a_refusal_is_sent_verbatim(server: "Imap"):
+async def test_the_text_of_a_refusal_is_sent_verbatim(server: "Imap") -> None:
     def check() -> None:
         client = server.connect()
         tag = b"A1"
@@ -72,7 +72,7 @@ async def test_the_text_of_a_refusal_is_sent_verbatim(server: "Imap"):
     await asyncio.to_thread(check)
 
 
-async def test_the_backend_learns_the_tls_host_name(server: "Imap"):
+async def test_the_backend_learns_the_tls_host_name(server: "Imap") -> None:
     def check() -> None:
         context = ssl.create_default_context()
         context.check_hostname = False
@@ -88,7 +88,7 @@ async def test_the_backend_learns_the_tls_host_name(server: "Imap"):
     assert [name for _, _, name in server.accounts.asked] == ["imap.gmail.test", None]
 
 
-async def test_a_stalled_sign_in_ends_when_the_client_leaves(server: "Imap", until: Until):
+async def test_a_stalled_sign_in_ends_when_the_client_leaves(server: "Imap", until: Until) -> None:
     def check() -> None:
         for password in ("timeout", "stalled"):
             client = server.connect()
@@ -101,7 +101,7 @@ async def test_a_stalled_sign_in_ends_when_the_client_leaves(server: "Imap", unt
     await _no_connection_left()
 
 
-async def test_a_stalled_sign_in_ends_when_its_time_is_over(server: "Imap"):
+async def test_a_stalled_sign_in_ends_when_its_time_is_over(server: "Imap") -> None:
     await server.restart(imap.Limits(before_sign_in_seconds=0.2, closing_seconds=1))
 
     def check() -> None:
@@ -118,7 +118,7 @@ async def test_a_stalled_sign_in_ends_when_its_time_is_over(server: "Imap"):
     assert server.accounts.cancelled == 1
 
 
-async def test_a_broken_backend_is_a_temporary_failure(server: "Imap", caplog: pytest.LogCaptureFixture):
+async def test_a_broken_backend_is_a_temporary_failure(server: "Imap", caplog: pytest.LogCaptureFixture) -> None:
     def check() -> None:
         client = server.connect()
         with pytest.raises(imaplib.IMAP4.error, match=r"\[UNAVAILABLE\]"):
@@ -130,7 +130,7 @@ async def test_a_broken_backend_is_a_temporary_failure(server: "Imap", caplog: p
     assert "the database is gone" in caplog.text
 
 
-async def test_too_many_failed_sign_ins_end_the_connection(server: "Imap"):
+async def test_too_many_failed_sign_ins_end_the_connection(server: "Imap") -> None:
     def check() -> None:
         client = server.connect()
         for _ in range(4):
@@ -145,7 +145,7 @@ async def test_too_many_failed_sign_ins_end_the_connection(server: "Imap"):
     await asyncio.to_thread(check)
 
 
-async def test_commands_sent_along_with_starttls_are_not_obeyed(server: "Imap"):
+async def test_commands_sent_along_with_starttls_are_not_obeyed(server: "Imap") -> None:
     def check() -> None:
         with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
             client.recv(1000)
@@ -181,7 +181,7 @@ async def test_commands_sent_along_with_starttls_are_not_obeyed(server: "Imap"):
         (b"a LOGIN {5000}\r\n", b"a NO [TOOBIG]"),
     ],
 )
-async def test_bad_input_before_sign_in_is_answered(server: "Imap", sent: bytes, answer: bytes):
+async def test_bad_input_before_sign_in_is_answered(server: "Imap", sent: bytes, answer: bytes) -> None:
     def check() -> None:
         client = server.connect()
         client.send(sent)
@@ -194,7 +194,7 @@ async def test_bad_input_before_sign_in_is_answered(server: "Imap", sent: bytes,
     await asyncio.to_thread(check)
 
 
-async def test_a_message_over_the_limit_is_refused(server: "Imap"):
+async def test_a_message_over_the_limit_is_refused(server: "Imap") -> None:
     await server.restart(imap.Limits(literal=1000, closing_seconds=1))
 
     def check() -> None:
@@ -212,7 +212,7 @@ async def test_a_message_over_the_limit_is_refused(server: "Imap"):
     await asyncio.to_thread(check)
 
 
-async def test_one_peer_gets_only_so_many_connections(server: "Imap", until: Until):
+async def test_one_peer_gets_only_so_many_connections(server: "Imap", until: Until) -> None:
     await server.restart(imap.Limits(connections_per_peer=2, closing_seconds=1))
 
     def check() -> None:
@@ -234,7 +234,7 @@ async def test_one_peer_gets_only_so_many_connections(server: "Imap", until: Unt
     await asyncio.to_thread(check)
 
 
-async def test_an_idle_client_is_logged_out(server: "Imap"):
+async def test_an_idle_client_is_logged_out(server: "Imap") -> None:
     await server.restart(imap.Limits(before_sign_in_seconds=0.2, closing_seconds=1))
 
     def before() -> None:
@@ -259,7 +259,7 @@ async def test_an_idle_client_is_logged_out(server: "Imap"):
     await asyncio.to_thread(after)
 
 
-async def test_a_client_that_does_not_read_is_given_up(server: "Imap"):
+async def test_a_client_that_does_not_read_is_given_up(server: "Imap") -> None:
     await server.restart(imap.Limits(stalled_seconds=0.3, closing_seconds=1))
     for _ in range(4):
         await asyncio.to_thread(server.deliver, b"Subject: big\r\n\r\n" + b"x" * 5_000_000)
@@ -284,7 +284,7 @@ async def _no_connection_left() -> None:
     pytest.fail("a connection is still there")
 
 
-async def test_closing_says_bye_and_finishes_quickly(server: "Imap"):
+async def test_closing_says_bye_and_finishes_quickly(server: "Imap") -> None:
     def connect() -> list[imaplib.IMAP4]:
         idle, resting = server.connect(), server.connect()
         for client in (idle, resting):

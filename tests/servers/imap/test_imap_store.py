@@ -24,7 +24,7 @@ def _validity(client: imaplib.IMAP4) -> int:
     return int(client.response("UIDVALIDITY")[1][0] or 0)
 
 
-async def test_flags_and_keywords_survive_a_restart(server: "Imap"):
+async def test_flags_and_keywords_survive_a_restart(server: "Imap") -> None:
     def before() -> None:
         for number in range(3):
             server.deliver(MESSAGE % number)
@@ -50,7 +50,7 @@ async def test_flags_and_keywords_survive_a_restart(server: "Imap"):
     await asyncio.to_thread(after)
 
 
-async def test_uids_and_uidvalidity_survive_a_restart_and_uids_are_never_used_again(server: "Imap"):
+async def test_uids_and_uidvalidity_survive_a_restart_and_uids_are_never_used_again(server: "Imap") -> None:
     def before() -> int:
         for number in range(4):
             server.deliver(MESSAGE % number)
@@ -74,7 +74,7 @@ async def test_uids_and_uidvalidity_survive_a_restart_and_uids_are_never_used_ag
     await asyncio.to_thread(after, validity)
 
 
-async def test_a_folder_made_again_has_a_greater_uidvalidity(server: "Imap"):
+async def test_a_folder_made_again_has_a_greater_uidvalidity(server: "Imap") -> None:
     def check() -> None:
         with server.client() as client:
             seen = []
@@ -89,7 +89,7 @@ async def test_a_folder_made_again_has_a_greater_uidvalidity(server: "Imap"):
     await asyncio.to_thread(check)
 
 
-async def test_messages_come_in_the_order_of_their_delivery(server: "Imap"):
+async def test_messages_come_in_the_order_of_their_delivery(server: "Imap") -> None:
     def check() -> None:
         for number in range(20):
             server.deliver(MESSAGE % number)
@@ -101,7 +101,7 @@ async def test_messages_come_in_the_order_of_their_delivery(server: "Imap"):
     await asyncio.to_thread(check)
 
 
-async def test_another_process_delivers_and_is_noticed(server: "Imap"):
+async def test_another_process_delivers_and_is_noticed(server: "Imap") -> None:
     code = "import sys, pathlib; from litemail.servers import imap; imap.deliver(pathlib.Path(sys.argv[1]), b'x')"
 
     def check() -> None:
@@ -113,7 +113,7 @@ async def test_another_process_delivers_and_is_noticed(server: "Imap"):
     await asyncio.to_thread(check)
 
 
-async def test_delivery_with_flags_and_into_another_folder(server: "Imap"):
+async def test_delivery_with_flags_and_into_another_folder(server: "Imap") -> None:
     def check() -> None:
         server.deliver(b"Subject: sent", folder="Sent", flags="S")
         server.deliver(b"Subject: new", folder="Made.By delivery")
@@ -124,7 +124,7 @@ async def test_delivery_with_flags_and_into_another_folder(server: "Imap"):
     await asyncio.to_thread(check)
 
 
-async def test_special_use_folders_are_there_and_marked(server: "Imap"):
+async def test_special_use_folders_are_there_and_marked(server: "Imap") -> None:
     def check() -> None:
         with server.client(None) as client:
             assert client.list()[1] == [
@@ -142,7 +142,7 @@ async def test_special_use_folders_are_there_and_marked(server: "Imap"):
     await asyncio.to_thread(check)
 
 
-async def test_create_rename_delete_and_subscribe(server: "Imap"):
+async def test_create_rename_delete_and_subscribe(server: "Imap") -> None:
     def names(client: imaplib.IMAP4, pattern: str) -> list[bytes]:
         return [line.rpartition(b'"." ')[2] for line in client.list('""', pattern)[1] if isinstance(line, bytes)]
 
@@ -175,7 +175,7 @@ async def test_create_rename_delete_and_subscribe(server: "Imap"):
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", ".x", "a..b", '"a*b"', '"a%b"', "x" * 300, "&AAA-"])
-async def test_folder_names_that_could_harm_are_refused(server: "Imap", name: str):
+async def test_folder_names_that_could_harm_are_refused(server: "Imap", name: str) -> None:
     def check() -> None:
         with server.client() as client:
             try:
@@ -188,7 +188,7 @@ async def test_folder_names_that_could_harm_are_refused(server: "Imap", name: st
     assert sorted(path.name for path in server.root.parent.iterdir()) == [server.root.name]
 
 
-async def test_renaming_inbox_moves_its_messages(server: "Imap"):
+async def test_renaming_inbox_moves_its_messages(server: "Imap") -> None:
     def check() -> None:
         server.deliver(b"Subject: 1")
         with server.client() as client:
@@ -199,7 +199,7 @@ async def test_renaming_inbox_moves_its_messages(server: "Imap"):
     await asyncio.to_thread(check)
 
 
-async def test_copy_and_move_keep_flags_and_date(server: "Imap"):
+async def test_copy_and_move_keep_flags_and_date(server: "Imap") -> None:
     def check() -> None:
         with server.client() as client:
             date = '"17-Jul-1996 02:44:25 -0700"'
@@ -219,7 +219,7 @@ async def test_copy_and_move_keep_flags_and_date(server: "Imap"):
     await asyncio.to_thread(check)
 
 
-async def test_examine_changes_nothing(server: "Imap"):
+async def test_examine_changes_nothing(server: "Imap") -> None:
     def check() -> None:
         server.deliver(MESSAGE % 1)
         with server.client(readonly=True) as client:
@@ -233,7 +233,7 @@ async def test_examine_changes_nothing(server: "Imap"):
     await asyncio.to_thread(check)
 
 
-async def test_close_expunges_and_unselect_does_not(server: "Imap"):
+async def test_close_expunges_and_unselect_does_not(server: "Imap") -> None:
     def check() -> None:
         server.deliver(MESSAGE % 1)
         with server.client() as client:
@@ -247,7 +247,7 @@ async def test_close_expunges_and_unselect_does_not(server: "Imap"):
     await asyncio.to_thread(check)
 
 
-async def test_uid_expunge_removes_only_what_is_named(server: "Imap"):
+async def test_uid_expunge_removes_only_what_is_named(server: "Imap") -> None:
     def check() -> None:
         for number in range(3):
             server.deliver(MESSAGE % number)
@@ -259,7 +259,7 @@ async def test_uid_expunge_removes_only_what_is_named(server: "Imap"):
     await asyncio.to_thread(check)
 
 
-async def test_the_twenty_seventh_keyword_is_refused(server: "Imap"):
+async def test_the_twenty_seventh_keyword_is_refused(server: "Imap") -> None:
     def check() -> None:
         server.deliver(MESSAGE % 1)
         with server.client() as client:
@@ -273,7 +273,7 @@ async def test_the_twenty_seventh_keyword_is_refused(server: "Imap"):
     await asyncio.to_thread(check)
 
 
-async def test_idle_folders_are_forgotten(server: "Imap", monkeypatch: pytest.MonkeyPatch):
+async def test_idle_folders_are_forgotten(server: "Imap", monkeypatch: pytest.MonkeyPatch) -> None:
     # The bound is a constant of the module; a smaller one makes the test quick.
     monkeypatch.setattr("litemail.servers.imap.store._MOST_FOLDERS", 2)
 
