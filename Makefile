@@ -6,6 +6,7 @@ BIN    := $(VENV)/bin
 .PHONY: run setup setup-dev test lint bench lock clean
 
 run: setup
+	@$(BIN)/python -m compileall -q litemail
 	exec $(BIN)/litemail serve --sample
 
 setup: $(VENV)/.runtime
