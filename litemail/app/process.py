@@ -61,6 +61,7 @@ async def run(
             from litemail.app import parts as openers  # noqa: PLC0415 - most of the program, loaded after PostgreSQL
 
             ports: dict[str, int] = {}
+            stack.callback(house.ports.forget, ports)
             for part in parts:
                 ports |= await stack.enter_async_context(openers.OPENERS[part](house))
                 house.ports.write(ports)

@@ -3,7 +3,7 @@
 import fcntl
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from litemail.kit.errors import Error, Kind
@@ -44,9 +44,16 @@ class PortBook:
 
     def write(self, ports: Mapping[str, int]) -> None:
         """Adds or changes these entries; those of other processes stay."""
+        self._change(lambda known: {**known, **ports})
+
+    def forget(self, ports: Mapping[str, int]) -> None:
+        """Takes out these entries, where nobody has changed them since."""
+        self._change(lambda known: {name: port for name, port in known.items() if ports.get(name) != port})
+
+    def _change(self, change: Callable[[dict[str, int]], dict[str, int]]) -> None:
         with self._file.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             known = json.loads(self._file.read_text()) if self._file.exists() else {}
             fresh = self._file.with_suffix(f".{os.getpid()}")
-            fresh.write_text(json.dumps({**known, **ports}, indent=1) + "\n")
+            fresh.write_text(json.dumps(change(known), indent=1) + "\n")
             fresh.replace(self._file)
