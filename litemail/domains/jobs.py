@@ -1,15 +1,16 @@
 """Jobs of domains: look at the delegation, and whatever follows from it."""
 
 from datetime import timedelta
+from functools import partial
 
 from litemail.domains import keys, proof_queries, proving
-from litemail.domains.looking import DnsServers, Parents, is_served, look_until
+from litemail.domains.looking import DnsServers, Look, Parents, is_served, look_until
 from litemail.domains.queries import Domain
 from litemail.kit.db import Database
 from litemail.kit.jobs import Job
 from litemail.kit.secrets import Secrets
 
-_SERVED_WITHIN = 3.0  # seconds; a zone is in our servers' memory within 0.1
+SERVED_WITHIN = 3.0  # seconds; a zone is in our servers' memory within 0.1
 _AT_ONCE = 100
 _LOST_AFTER = timedelta(minutes=10)
 
@@ -22,26 +23,24 @@ async def verify(
     dns_servers: DnsServers,
     domain_id: str,
     patience_ms: int = 0,
+    served_within: float = SERVED_WITHIN,
 ) -> None:
     """Asks the parent's servers about one domain and acts on it: pending -> verifying -> active, or failed.
 
-    With `patience_ms` it asks again until the claim is proved or the time is over: a change that was just made takes
-    a moment to be seen.
+    With `patience_ms` it asks again until more is proved than before or the time is over: a change that was just
+    made takes a moment to be seen.
     """
     async with database.begin_system("verify a domain") as tx:
         domain = await proof_queries.find_any(tx, domain_id)
         with_keys = domain is not None and await keys.has_keys(tx, domain_id)
     if domain is None:
         return
-    wanted = domain
-    look = await look_until(
-        domain, parents, lambda look: proving.proves(wanted, look) == "delegation", seconds=patience_ms / 1000
-    )
+    look = await look_until(domain, parents, partial(_is_news, domain), seconds=patience_ms / 1000)
     new_keys = await keys.generate() if not with_keys and proving.proves(domain, look) else []
     async with database.begin_system("verify a domain") as tx:
         settled = await proving.settle(tx, domain, look, new_keys=new_keys, secrets=secrets)
     if settled is not None:
-        await _activate_once_served(database, settled, dns_servers)
+        await _activate_once_served(database, settled, dns_servers, seconds=served_within)
 
 
 async def check_due(*, database: Database) -> None:
@@ -52,10 +51,15 @@ async def check_due(*, database: Database) -> None:
             await tx.enqueue("domains.verify", lock=lock, once=lock, domain_id=domain_id)
 
 
-async def _activate_once_served(database: Database, domain: Domain, dns_servers: DnsServers) -> None:
+def _is_news(domain: Domain, look: Look) -> bool:
+    """Whether it proves more than was proved before."""
+    return proving.proves(domain, look) not in {None, domain.proof}
+
+
+async def _activate_once_served(database: Database, domain: Domain, dns_servers: DnsServers, *, seconds: float) -> None:
     if domain.status != "verifying" or domain.proof != "delegation":
         return
-    if await is_served(domain.name, dns_servers, name_servers=domain.name_servers, seconds=_SERVED_WITHIN):
+    if await is_served(domain.name, dns_servers, name_servers=domain.name_servers, seconds=seconds):
         async with database.begin_system("activate a domain") as tx:
             await proving.activate(tx, domain.id)
 

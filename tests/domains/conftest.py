@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import httpx
 import pytest
@@ -21,8 +22,8 @@ class Somebody:
     person: Person
     client: httpx.AsyncClient
 
-    async def call(self, method: str, path: str, **more: object) -> httpx.Response:
-        return await self.client.request(method, path, headers=self.person.headers, **more)  # type: ignore[arg-type] - passed on as given
+    async def call(self, method: str, path: str, json: object = None) -> httpx.Response:
+        return await self.client.request(method, path, headers=self.person.headers, json=json)
 
     async def connect(self, *domains: str) -> httpx.Response:
         return await self.call("POST", "/v1/domains/connect", json={"domains": list(domains)})
@@ -57,21 +58,22 @@ async def another(client: httpx.AsyncClient, new_person: NewPerson) -> Somebody:
     return Somebody(await new_person(), client)
 
 
-Verify = Callable[[str], Awaitable[None]]
+class Verify(Protocol):
+    """Runs the job that looks at a domain, as a delegation enqueues it; `patience_ms` for changes just made."""
+
+    async def __call__(self, domain_id: str, *, patience_ms: int = 250) -> None: ...
 
 
 @pytest.fixture
 def verify(database: Database, secrets: Secrets, dns_server: Dns) -> Verify:
-    """Runs the job that looks at a domain, as a delegation enqueues it."""
-
-    async def run(domain_id: str) -> None:
+    async def run(domain_id: str, *, patience_ms: int = 250) -> None:
         await jobs.verify(
             database=database,
             secrets=secrets,
             parents=dns_server.parents,
             dns_servers=[(dns_server.host, dns_server.port)],
             domain_id=domain_id,
-            patience_ms=1_000,
+            patience_ms=patience_ms,
         )
 
     return run

@@ -7,7 +7,7 @@ from litemail.kit.db import Database
 from tests.domains.conftest import Somebody, Verify
 
 
-async def test_counts_stay_within_the_limit(somebody: Somebody, verify: Verify, database: Database):
+async def test_counts_stay_within_the_limit(somebody: Somebody, verify: Verify, database: Database) -> None:
     first, name_servers = await somebody.connected("counted-a.test")
     await somebody.delegate("counted-a.test", *name_servers)
     await verify(first)
@@ -29,7 +29,7 @@ async def test_counts_stay_within_the_limit(somebody: Somebody, verify: Verify, 
     assert [(row["name"], row["free_mailboxes"]) for row in free] == [("counted-a.test", 1)]
 
 
-async def test_many_at_once_never_pass_the_limit(somebody: Somebody, database: Database):
+async def test_many_at_once_never_pass_the_limit(somebody: Somebody, database: Database) -> None:
     first, _ = await somebody.connected("crowded-a.test")
     second, _ = await somebody.connected("crowded-b.test")
     actor = somebody.person.actor()
