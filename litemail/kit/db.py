@@ -9,16 +9,17 @@ A request or job step is one transaction and only its edge commits:
 as `litemail_system`, which explicit policies let through; it is for edges whose authority is not an actor.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from typing import LiteralString, TypeVar
 
 import msgspec
-from psycopg import AsyncConnection, AsyncCursor, OperationalError, sql
+import structlog
+from psycopg import AsyncConnection, AsyncCursor, OperationalError, errors, sql
 from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool
 
 from litemail.kit import clock, jobs, outbox
 from litemail.kit.actor import Actor
@@ -31,12 +32,30 @@ Parameter = (
 )
 
 
+log = structlog.get_logger("database")
+
+
 class DatabaseUnavailable(Error):
+    """`reason`, in `data`, is for logs: it can name hosts and roles."""
+
     kind = Kind.UNAVAILABLE
     code = "database.unavailable"
-    message = "The database does not answer: {reason}"
+    message = "The database does not answer."
     action = "Try again in a moment. If it lasts, check that PostgreSQL runs and that its URL is right."
     retryable = True
+
+
+class DatabaseBusy(DatabaseUnavailable):
+    code = "database.busy"
+    message = "Something else is changing the same thing and takes long."
+    action = "Try again in a moment."
+
+
+class NotCommitted(Error):
+    """PostgreSQL answers COMMIT with a mere ROLLBACK when somebody swallowed the error of a statement."""
+
+    code = "database.not_committed"
+    message = "The transaction had failed before it was to be committed."
 
 
 class Tx:
@@ -49,7 +68,7 @@ class Tx:
 
     async def find(self, shape: type[Shape], query: LiteralString, **parameters: Parameter) -> Shape | None:
         """The row as a Struct, by column names; None when there is none."""
-        cursor = await self.connection.execute(query, parameters)
+        cursor = await self._run(query, parameters)
         row = await cursor.fetchone()
         return None if row is None else _reader(shape, cursor)(row)
 
@@ -60,30 +79,31 @@ class Tx:
         return row
 
     async def all(self, shape: type[Shape], query: LiteralString, **parameters: Parameter) -> list[Shape]:
-        cursor = await self.connection.execute(query, parameters)
+        cursor = await self._run(query, parameters)
         return list(map(_reader(shape, cursor), await cursor.fetchall()))
 
     async def value(self, kind: type[Value], query: LiteralString, **parameters: Parameter) -> Value | None:
         """The first column of the first row, or None when there is no row."""
-        row = await (await self.connection.execute(query, parameters)).fetchone()
+        row = await (await self._run(query, parameters)).fetchone()
         return None if row is None else msgspec.convert(row[0], kind | None)
 
     async def values(self, kind: type[Value], query: LiteralString, **parameters: Parameter) -> list[Value]:
         """The first column of every row."""
-        rows = await (await self.connection.execute(query, parameters)).fetchall()
+        rows = await (await self._run(query, parameters)).fetchall()
         return [msgspec.convert(row[0], kind) for row in rows]
 
     async def execute(self, query: LiteralString, **parameters: Parameter) -> int:
         """Runs a statement; how many rows it changed."""
-        return (await self.connection.execute(query, parameters)).rowcount
+        return (await self._run(query, parameters)).rowcount
 
     async def execute_many(self, query: LiteralString, rows: Sequence[dict[str, Parameter]]) -> None:
-        async with self.connection.cursor() as cursor:
-            await cursor.executemany(query, rows)
+        with _said_as_ours():
+            async with self.connection.cursor() as cursor:
+                await cursor.executemany(query, rows)
 
     async def enter(self, workspace_id: str) -> None:
         """Goes on in another workspace of the same actor, from here to the end of the transaction."""
-        await self.connection.execute("SELECT set_config('litemail.workspace_id', %s, true)", (workspace_id,))
+        await self._run("SELECT set_config('litemail.workspace_id', %(id)s, true)", {"id": workspace_id})
 
     async def emit(
         self,
@@ -96,17 +116,12 @@ class Tx:
         before: object = None,
     ) -> None:
         """Writes an event with this change. `data` must hold no secret: webhooks and the audit log show it."""
-        await outbox.write(
-            self.connection,
-            [outbox.Fact(event_type, workspace_id, subject, data, before, audience)],
-            actor=self.actor,
-            now=self.now,
-        )
+        await self._write([outbox.Fact(event_type, workspace_id, subject, data, before, audience)])
 
     async def emit_many(self, event_type: str, *, workspace_id: str, data_by_subject: Mapping[str, object]) -> None:
         """The same public event of many subjects, in one go."""
         facts = [outbox.Fact(event_type, workspace_id, subject, data) for subject, data in data_by_subject.items()]
-        await outbox.write(self.connection, facts, actor=self.actor, now=self.now)
+        await self._write(facts)
 
     async def enqueue(
         self,
@@ -121,7 +136,16 @@ class Tx:
 
         Secrets are never arguments.
         """
-        await jobs.enqueue(self.connection, job, lock=lock, once=once, at=at, arguments=arguments)
+        with _said_as_ours():
+            await jobs.enqueue(self.connection, job, lock=lock, once=once, at=at, arguments=arguments)
+
+    async def _write(self, facts: Sequence[outbox.Fact]) -> None:
+        with _said_as_ours():
+            await outbox.write(self.connection, facts, actor=self.actor, now=self.now)
+
+    async def _run(self, query: LiteralString, parameters: Mapping[str, Parameter]) -> AsyncCursor:
+        with _said_as_ours():
+            return await self.connection.execute(query, parameters)
 
 
 class Database:
@@ -137,8 +161,8 @@ class Database:
         try:
             await self._app.open(wait=True, timeout=15)
             await self._system.open(wait=True, timeout=15)
-        except (OperationalError, PoolTimeout) as error:
-            raise DatabaseUnavailable(reason=str(error)) from error
+        except OperationalError as error:
+            raise DatabaseUnavailable(reason=str(error).strip()) from error
 
     async def close(self) -> None:
         await self._app.close()
@@ -156,7 +180,7 @@ class Database:
             "BEGIN; SELECT set_config('litemail.user_id', {}, true), set_config('litemail.workspace_id', {}, true),"
             " set_config('litemail.paying_workspace_id', {}, true)"
         ).format(sql.Literal(actor.user_id), sql.Literal(actor.workspace_id), sql.Literal(actor.paying_workspace_id))
-        async with _connection(self._app) as connection, _transaction(connection, opening):
+        async with _transaction(self._app, opening) as connection:
             yield Tx(connection, actor=actor, now=now or clock.now())
 
     @asynccontextmanager
@@ -165,7 +189,7 @@ class Database:
         opening = sql.SQL("BEGIN; SELECT set_config('application_name', {}, true)").format(
             sql.Literal(f"litemail: {reason}"[:63])
         )
-        async with _connection(self._system) as connection, _transaction(connection, opening):
+        async with _transaction(self._system, opening) as connection:
             yield Tx(connection, actor=None, now=now or clock.now())
 
     @asynccontextmanager
@@ -196,23 +220,71 @@ async def _set_autocommit(connection: AsyncConnection) -> None:
 @asynccontextmanager
 async def _connection(pool: AsyncConnectionPool) -> AsyncIterator[AsyncConnection]:
     try:
-        async with pool.connection() as connection:
-            yield connection
-    except (OperationalError, PoolTimeout) as error:
-        raise DatabaseUnavailable(reason=str(error).strip()) from error
+        with _said_as_ours():
+            async with pool.connection() as connection:
+                yield connection
+    except DatabaseUnavailable:
+        await _weed_out(pool)
+        raise
 
 
 @asynccontextmanager
-async def _transaction(connection: AsyncConnection, opening: sql.Composed) -> AsyncIterator[None]:
-    # BEGIN and the settings for row-level security go in one round trip, which psycopg's own transaction() cannot.
-    await connection.execute(opening)
+async def _transaction(pool: AsyncConnectionPool, opening: sql.Composed) -> AsyncIterator[AsyncConnection]:
+    connection = await _begin(pool, opening)
+    try:
+        with _said_as_ours():
+            try:
+                yield connection
+            except BaseException:
+                if not connection.closed:
+                    await connection.execute("ROLLBACK")
+                raise
+            ended = await connection.execute("COMMIT")
+        if ended.statusmessage != "COMMIT":
+            raise NotCommitted
+    finally:
+        await pool.putconn(connection)
+
+
+async def _begin(pool: AsyncConnectionPool, opening: sql.Composed) -> AsyncConnection:
+    """A connection in a fresh transaction.
+
+    BEGIN and the settings for row-level security go in one round trip, which psycopg's own transaction() cannot.
+    A connection that PostgreSQL has closed meanwhile, by a restart say, shows only here: then another one is taken.
+    """
+    for again in (True, False):
+        with _said_as_ours():
+            connection = await pool.getconn()
+        try:
+            with _said_as_ours():
+                await connection.execute(opening)
+        except BaseException as error:
+            await pool.putconn(connection)
+            if not again or not isinstance(error, DatabaseUnavailable):
+                raise
+            await _weed_out(pool)
+        else:
+            return connection
+    raise AssertionError("the second failure was raised")
+
+
+async def _weed_out(pool: AsyncConnectionPool) -> None:
+    """Where one connection is dead the others may be too; the pool replaces those."""
+    try:
+        await pool.check()
+    except OperationalError as error:
+        log.warning("connections could not be checked", reason=str(error).strip())
+
+
+@contextmanager
+def _said_as_ours() -> Iterator[None]:
+    """What the driver says of a database that is gone or busy, as our errors."""
     try:
         yield
-    except BaseException:
-        if not connection.closed:
-            await connection.execute("ROLLBACK")
-        raise
-    await connection.execute("COMMIT")
+    except (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure) as error:
+        raise DatabaseBusy from error
+    except OperationalError as error:
+        raise DatabaseUnavailable(reason=str(error).strip()) from error
 
 
 def _reader(shape: type[Shape], cursor: AsyncCursor) -> Callable[[tuple[object, ...]], Shape]:

@@ -72,9 +72,9 @@ def create(
             "page_request": Provide(_provide_page_request, sync_to_thread=False),
         },
     )
-    return Litestar(
-        route_handlers=[v1, *system.routes(ready)],
-        middleware=[Edge(), UnitOfWork(secrets)],
+    app = Litestar(
+        route_handlers=[v1, *system.probes(ready), system.contract],
+        middleware=[UnitOfWork(secrets)],
         exception_handlers={Replay: render_replay, Exception: render_error},
         plugins=[PydanticPlugin(validate_strict=True)],
         openapi_config=openapi.CONFIG,
@@ -82,6 +82,8 @@ def create(
         logging_config=None,
         debug=False,
     )
+    app.asgi_handler = Edge(app.asgi_handler)  # its middlewares run inside of routes only
+    return app
 
 
 def _provide(value: object) -> Provide:

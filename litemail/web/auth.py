@@ -48,12 +48,14 @@ class Authenticator:
 
     async def check(self, connection: Connection, handler: BaseRouteHandler) -> None:
         scopes: tuple[str, ...] = handler.opt.get("scopes", ())
-        if PUBLIC in scopes:
+        if PUBLIC in scopes or connection.scope.get("method") == "OPTIONS":  # tells methods, which are no secret
             return
         actor = await self.authenticate(connection)
         connection.scope["state"]["actor"] = actor
         structlog.contextvars.bind_contextvars(workspace_id=actor.workspace_id, caller=actor.caller)
-        connection.scope["state"]["limit"] = self._limiter.admit(actor.caller)
+        limit = connection.scope["state"]["limit"] = self._limiter.admit(actor.caller)
+        if limit is not None:
+            limit.check()
         if USER_ONLY in scopes and actor.key_id is not None:
             raise UserOnly
         for scope in scopes:

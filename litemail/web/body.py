@@ -4,26 +4,76 @@ from typing import Any
 
 from litestar import Request
 from litestar.connection import ASGIConnection
+from litestar.exceptions import InternalServerException, SerializationException
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.handlers import BaseRouteHandler
 
-from litemail.web.edge import BadTarget
-from litemail.web.errors import MAX_BODY, BodyTooLarge, UnsupportedMediaType, refuse_nul
+from litemail.kit.errors import Detail, Error, Invalid, Kind
+from litemail.kit.wire import field_path
+from litemail.web.errors import MAX_BODY, BodyTooLarge, MalformedJson, UnsupportedMediaType
 
 _JSON = "application/json"
 
 
+class BadTarget(Error):
+    kind = Kind.INVALID
+    code = "request.bad_target"
+    message = "The path or query contains the character U+0000."
+    action = "Take %00 out of the address."
+
+
 async def check_body(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Raises BadTarget, BodyTooLarge, UnsupportedMediaType, Invalid (U+0000 in a string)."""
+    """Raises BadTarget, BodyTooLarge, UnsupportedMediaType, MalformedJson, Invalid (U+0000 in a string)."""
     if b"%00" in connection.scope["raw_path"] or b"%00" in connection.scope["query_string"]:
         raise BadTarget
-    length = connection.headers.get("content-length")
-    if length == "0" or (length is None and "transfer-encoding" not in connection.headers):
+    assert isinstance(connection, Request)
+    body = await _read(connection)
+    if not body:
         return
-    if length is not None and length.isdigit() and int(length) > MAX_BODY:
-        raise BodyTooLarge(limit=MAX_BODY)
     given = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
     taken = handler.opt.get("content_type", _JSON)
     if given != taken:
         raise UnsupportedMediaType(given=given or "(none)", taken=taken)
-    if taken == _JSON and isinstance(connection, Request):
-        refuse_nul(await connection.body())
+    if taken == _JSON:
+        tree = await _decode(connection)
+        if b"\\u0000" in body:
+            _refuse_nul(tree)
+
+
+async def _read(request: Request[Any, Any, Any]) -> bytes:
+    """The body, whatever the headers say of it: one in HTTP/2 may come without announcement."""
+    try:
+        return await request.body()
+    except RequestEntityTooLarge:
+        raise BodyTooLarge(limit=MAX_BODY) from None
+    except InternalServerException:
+        raise MalformedJson(reason="the connection ended before it did") from None
+
+
+async def _decode(request: Request[Any, Any, Any]) -> object:
+    """The decoded body, which the request keeps for its route."""
+    try:
+        return await request.json()
+    except SerializationException as error:
+        raise MalformedJson(reason=str(error)) from None
+    except UnicodeDecodeError:
+        raise MalformedJson(reason="it is not UTF-8") from None
+    except RecursionError:
+        raise MalformedJson(reason="it is nested too deeply") from None
+
+
+def _refuse_nul(tree: object) -> None:
+    """PostgreSQL's text cannot hold U+0000. Raises Invalid with the paths of the strings that do."""
+    found: list[Detail] = []
+    left: list[tuple[object, tuple[str | int, ...]]] = [(tree, ())]  # no recursion: bodies can be nested deeply
+    while left:
+        node, path = left.pop()
+        if isinstance(node, str) and "\x00" in node:
+            found.append(Detail(field_path(path), "must not contain the character U+0000"))
+        elif isinstance(node, list):
+            left += [(item, (*path, index)) for index, item in enumerate(node)]
+        elif isinstance(node, dict):
+            left += [(name, (*path, "(a field's name)")) for name in node]
+            left += [(item, (*path, name)) for name, item in node.items()]
+    if found:
+        raise Invalid(details=tuple(sorted(found, key=lambda detail: detail.field)))

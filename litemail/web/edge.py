@@ -1,15 +1,16 @@
-"""What every answer has: a request id, rate limit headers, a log line, a count."""
+"""What every answer has, whatever it answers: a request id, rate limit headers, a log line, a count."""
 
 import re
 import time
+from typing import cast
 
 import structlog
-from litestar.middleware import ASGIMiddleware
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.enums import HttpMethod, ScopeType
+from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Message, Receive, Scope, Send
 from prometheus_client import Counter, Histogram
 
-from litemail.kit.errors import Error, Kind
 from litemail.kit.ids import new_id
+from litemail.web.errors import send_error
 from litemail.web.limits import Limit
 
 REQUESTS = Counter("litemail_http_requests", "Requests by route, method and status.", ["route", "method", "status"])
@@ -20,49 +21,89 @@ SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
 
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
+_CLIENT_LEFT = 499
+"""For log and count only: nobody was there to hear the answer."""
 
 log = structlog.get_logger("http")
 
 
-class BadTarget(Error):
-    kind = Kind.INVALID
-    code = "request.bad_target"
-    message = "The path or query contains the character U+0000."
-    action = "Take %00 out of the address."
+class Edge:
+    """The outermost layer, around the router: paths that nobody serves pass through it too.
 
+    HEAD is GET without the body (RFC 9110 section 9.3.2).
+    """
 
-class Edge(ASGIMiddleware):
-    """The outermost layer of our own."""
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+        else:
+            await self._answer(cast("HTTPScope", scope), receive, send)
+
+    async def _answer(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        state = scope["state"]
-        request_id = state["request_id"] = _request_id(scope)
+        method, path = str(scope["method"]), scope["path"]
+        if method == "HEAD":
+            scope["method"] = HttpMethod.GET
+        request_id = scope["state"]["request_id"] = _request_id(scope)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        status = 500
-
-        async def send_with_headers(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [
-                    *message["headers"],
-                    (b"x-request-id", request_id.encode()),
-                    *_limit_headers(state.get("limit")),
-                ]
-            await send(message)
-
+        answer = _Answer(scope, receive, send, bodiless=method == "HEAD")
         try:
-            await next_app(scope, receive, send_with_headers)
+            try:
+                await self._app(scope, answer.receive, answer.send)
+            except Exception as error:
+                if answer.status is not None:  # too late to say so; the server cuts the connection
+                    log.exception("failed in the middle of an answer")
+                    raise
+                await send_error(scope, receive, answer.send, error)
         finally:
             seconds = time.perf_counter() - started
+            status = answer.status or _CLIENT_LEFT
             route = str(scope.get("path_template") or "unknown")
-            method = str(scope.get("method", ""))
-            REQUESTS.labels(route, method, status).inc()
+            REQUESTS.labels(route, method if method in _METHODS else "other", status).inc()
             SECONDS.labels(route).observe(seconds)
-            log.info("request", method=method, path=scope["path"], status=status, ms=round(seconds * 1000, 1))
+            log.info("request", method=method, path=path, status=status, ms=round(seconds * 1000, 1))
+
+
+class _Answer:
+    """One answer on its way out."""
+
+    def __init__(self, scope: HTTPScope, receive: Receive, send: Send, *, bodiless: bool) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._bodiless = bodiless
+        self.status: int | None = None
+
+    async def receive(self) -> HTTPReceiveMessage:
+        if self._bodiless and self.status is not None:
+            return {"type": "http.disconnect"}  # ends a stream that nobody reads
+        return cast("HTTPReceiveMessage", await self._receive())
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [
+                *(_with_head(name, value) for name, value in message["headers"]),
+                (b"x-request-id", self._scope["state"]["request_id"].encode()),
+                *_limit_headers(self._scope["state"].get("limit")),
+            ]
+            await self._send(message)
+            if self._bodiless:
+                await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        elif not self._bodiless:
+            await self._send(message)
+
+
+def _with_head(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    if name.lower() == b"allow" and b"GET" in value:
+        value = b", ".join(sorted({*value.split(b", "), b"HEAD"}))
+    return name, value
 
 
 def _request_id(scope: Scope) -> str:

@@ -1,6 +1,5 @@
 """Every failure as the contract's error body, whatever went wrong and wherever."""
 
-import json
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -18,10 +17,10 @@ from litestar.exceptions import (
     ValidationException,
 )
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+from litestar.types import Receive, Scope, Send
 
 from litemail.kit import clock
 from litemail.kit.errors import Detail, Error, Invalid, Kind
-from litemail.kit.wire import field_path
 
 STATUS: Mapping[Kind, int] = {
     Kind.MALFORMED: 400,
@@ -93,6 +92,13 @@ class MalformedJson(Error):
     action = "Send a JSON object in UTF-8."
 
 
+class MalformedRequest(Error):
+    kind = Kind.MALFORMED
+    code = "request.malformed"
+    message = "The request cannot be read: {reason}"
+    action = "Send a request as RFC 9110 has it."
+
+
 class UnsupportedMediaType(Error):
     kind = Kind.UNSUPPORTED
     code = "request.unsupported_media_type"
@@ -139,6 +145,13 @@ def render_error(request: Request[Any, Any, Any], error: Exception) -> Response[
     return Response(content, status_code=status, headers=headers, media_type="application/json")
 
 
+async def send_error(scope: Scope, receive: Receive, send: Send, error: Exception) -> None:
+    """Answers a failure where Litestar does not: around its router, and after its routes."""
+    request: Request[Any, Any, Any] = Request(scope, receive, send)
+    answer = render_error(request, error).to_asgi_response(app=None, request=request)
+    await answer(scope, receive, send)
+
+
 def status_of(code: str) -> int:
     """The status that an error code is answered with."""
     return STATUS[_kinds()[code]]
@@ -170,10 +183,8 @@ def _as_error(request: Request[Any, Any, Any], error: Exception) -> Error:
         return BodyTooLarge(limit=MAX_BODY)
     if isinstance(error, ValidationException):
         return Invalid(details=tuple(_detail(each) for each in _faults(error)))
-    if isinstance(error, UnicodeDecodeError):
-        return MalformedJson(reason="it is not UTF-8")
     if isinstance(error, ClientException):
-        return MalformedJson(reason=error.detail)
+        return MalformedRequest(reason=error.detail)
     return Bug()
 
 
@@ -189,29 +200,3 @@ def _detail(fault: dict[str, Any]) -> Detail:
         return Detail(field="", message="a JSON object is needed as body")
     message = str(fault.get("message", "")).removeprefix("Value error, ")
     return Detail(field=re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", key), message=message)
-
-
-def refuse_nul(body: bytes) -> None:
-    """PostgreSQL's text cannot hold U+0000. Raises Invalid with the paths of the strings that do."""
-    if b"\\u0000" not in body:
-        return
-    try:
-        tree = json.loads(body)
-    except ValueError:
-        return  # the decoder will say so
-    found: list[Detail] = []
-    _find_nul(tree, (), found)
-    if found:
-        raise Invalid(details=tuple(found))
-
-
-def _find_nul(node: object, path: tuple[str | int, ...], found: list[Detail]) -> None:
-    if isinstance(node, str) and "\x00" in node:
-        found.append(Detail(field_path(path), "must not contain the character U+0000"))
-    elif isinstance(node, list):
-        for index, item in enumerate(node):
-            _find_nul(item, (*path, index), found)
-    elif isinstance(node, dict):
-        for name, item in node.items():
-            _find_nul(name, (*path, "(a field's name)"), found)
-            _find_nul(item, (*path, name), found)

@@ -1,5 +1,6 @@
 """The rate limit: a token bucket for each caller, kept by each API process."""
 
+import math
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -25,9 +26,16 @@ class _Bucket:
 class Limit:
     """What the ratelimit headers say: the burst, what is left of it, seconds until it is whole again."""
 
+    rate: int
     burst: int
     remaining: int
     reset: int
+    admitted: bool
+
+    def check(self) -> None:
+        """Raises TooManyRequests."""
+        if not self.admitted:
+            raise TooManyRequests(rate=self.rate, retry_after=1 / self.rate)
 
 
 class RateLimiter:
@@ -40,7 +48,7 @@ class RateLimiter:
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
     def admit(self, caller: str) -> Limit | None:
-        """Raises TooManyRequests."""
+        """Counts a request of the caller; None where there is no limit."""
         if self._rate == 0:
             return None
         now = time.monotonic()
@@ -52,7 +60,13 @@ class RateLimiter:
         self._buckets.move_to_end(caller)
         bucket.tokens = min(self._burst, bucket.tokens + (now - bucket.at) * self._rate)
         bucket.at = now
-        if bucket.tokens < 1:
-            raise TooManyRequests(rate=self._rate, retry_after=(1 - bucket.tokens) / self._rate)
-        bucket.tokens -= 1
-        return Limit(self._burst, int(bucket.tokens), round((self._burst - bucket.tokens) / self._rate))
+        admitted = bucket.tokens >= 1
+        if admitted:
+            bucket.tokens -= 1
+        return Limit(
+            rate=self._rate,
+            burst=self._burst,
+            remaining=int(bucket.tokens),
+            reset=math.ceil((self._burst - bucket.tokens) / self._rate),
+            admitted=admitted,
+        )

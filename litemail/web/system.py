@@ -9,6 +9,8 @@ from litestar.handlers import HTTPRouteHandler
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from litemail.web import openapi
+from litemail.web.edge import Edge
+from litemail.web.errors import render_error
 
 Ready = Callable[[], Awaitable[Mapping[str, str]]]
 """Asks each part whether it can serve: `{"database": "ok", ...}`; anything but "ok" says what is wrong."""
@@ -25,11 +27,15 @@ class Readiness(msgspec.Struct, frozen=True):
 
 def health_app(ready: Ready) -> Litestar:
     """An application of only these routes, for processes without an API."""
-    return Litestar(routes(ready), openapi_config=None, logging_config=None)
+    app = Litestar(
+        probes(ready), openapi_config=None, logging_config=None, exception_handlers={Exception: render_error}
+    )
+    app.asgi_handler = Edge(app.asgi_handler)
+    return app
 
 
-def routes(ready: Ready) -> list[HTTPRouteHandler]:
-    """The routes outside /v1, which need no key."""
+def probes(ready: Ready) -> list[HTTPRouteHandler]:
+    """What supervisors and monitors ask every process."""
 
     @get("/healthz", summary="Whether the process is alive", tags=["System"])
     async def healthz() -> Health:
@@ -45,8 +51,9 @@ def routes(ready: Ready) -> list[HTTPRouteHandler]:
     async def metrics() -> Response[bytes]:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    @get("/openapi.json", include_in_schema=False)
-    async def contract(request: Request[Any, Any, Any]) -> Response[bytes]:
-        return Response(openapi.document(request.app), media_type="application/json")
+    return [healthz, readyz, metrics]
 
-    return [healthz, readyz, metrics, contract]
+
+@get("/openapi.json", include_in_schema=False)
+async def contract(request: Request[Any, Any, Any]) -> Response[bytes]:
+    return Response(openapi.document(request.app), media_type="application/json")

@@ -12,6 +12,7 @@ from litemail.kit.actor import Actor
 from litemail.kit.db import Database, Tx
 from litemail.kit.secrets import Secrets
 from litemail.kit.wire import Given
+from litemail.web.errors import send_error
 
 _REPEATABLE = {"POST", "PUT", "PATCH", "DELETE"}
 _FAILED = 400
@@ -88,6 +89,11 @@ class UnitOfWork(ASGIMiddleware):
                     await self._settle(unit, unit.tx, held)
         except _Undo:
             pass
+        except Exception as error:
+            if not held:
+                raise
+            await send_error(scope, receive, send, error)  # the success in `held` did not come true
+            return
         for message in held:
             await send(message)
 
