@@ -65,6 +65,7 @@ async def mail_part(house: House) -> AsyncIterator[Mapping[str, int]]:
     settings = house.settings
     tls = await asyncio.to_thread(_server_tls, house, outside.own_names(house))
     sign_ins = SignIns(house.database, house.secrets)
+    store = Store()
     boxes = ImapMailboxes(sign_ins, mail_root=house.mail_root)
     mail = SmtpMailboxes(
         database=house.database,
@@ -73,9 +74,9 @@ async def mail_part(house: House) -> AsyncIterator[Mapping[str, int]]:
         mail_root=house.mail_root,
         txt_lookup=TxtLookup(lambda: (outside.LOOPBACK, house.ports["dns"])),
         daily_limit=settings.mailbox_daily_limit,
+        delivered=store.delivered,
     )
     async with AsyncExitStack() as stack:
-        store = Store()
         stack.push_async_callback(store.close)
         mx = await _bound(
             "smtp_port",

@@ -26,7 +26,7 @@ TxtLookup = Callable[[str], Awaitable[str | None]]
 
 
 class MailboxBackend:
-    """Implements `smtp.SubmissionBackend`, and with it `smtp.MxBackend`."""
+    """Implements `smtp.SubmissionBackend`, and with it `smtp.MxBackend`. `delivered` hears of each folder delivered to."""
 
     def __init__(
         self,
@@ -37,12 +37,14 @@ class MailboxBackend:
         mail_root: Path,
         txt_lookup: TxtLookup,
         daily_limit: int,
+        delivered: Callable[[Path], None],
     ) -> None:
         self._database = database
         self._secrets = secrets
         self._sign_ins = sign_ins
         self._mail_root = mail_root
         self._daily_limit = daily_limit
+        self._delivered = delivered
         self._txt_lookup = txt_lookup
 
     async def route(self, address: Address) -> Route:
@@ -58,6 +60,7 @@ class MailboxBackend:
 
     async def deliver(self, delivery: Delivery, message: bytes) -> None:
         await asyncio.to_thread(maildir.deliver, delivery.folder, message)
+        self._delivered(delivery.folder)
 
     async def sign_in(self, *, username: str, password: str, peer: str, tls_name: str | None) -> Sender:  # noqa: ARG002 - of no matter here
         row = await self._sign_ins.check(username, password)
