@@ -55,14 +55,14 @@ def no_network() -> None:
 
     def connect(self: socket.socket, address: object) -> None:
         _refuse_outside(address)
-        _connect(self, address)  # type: ignore[arg-type] - whatever the caller gave
+        _connect(self, address)  # type: ignore[arg-type]  # whatever the caller gave
 
     def connect_ex(self: socket.socket, address: object) -> int:
         _refuse_outside(address)
-        return _connect_ex(self, address)  # type: ignore[arg-type] - whatever the caller gave
+        return _connect_ex(self, address)  # type: ignore[arg-type]  # whatever the caller gave
 
-    socket.socket.connect = connect  # type: ignore[assignment, method-assign] - patches the door itself
-    socket.socket.connect_ex = connect_ex  # type: ignore[assignment, method-assign] - patches the door itself
+    socket.socket.connect = connect  # type: ignore[assignment, method-assign]  # patches the door itself
+    socket.socket.connect_ex = connect_ex  # type: ignore[assignment, method-assign]  # patches the door itself
 
 
 @pytest.fixture(scope="session")
@@ -274,7 +274,7 @@ async def as_person(client: httpx.AsyncClient, person: Person) -> Callable[..., 
     async def call(method: str, path: str, **more: object) -> httpx.Response:
         given = more.pop("headers", {})
         assert isinstance(given, dict)
-        return await client.request(method, path, headers={**person.headers, **given}, **more)  # type: ignore[arg-type] - passed on as given
+        return await client.request(method, path, headers={**person.headers, **given}, **more)  # type: ignore[arg-type]  # passed on as given
 
     return call
 
@@ -282,5 +282,5 @@ async def as_person(client: httpx.AsyncClient, person: Person) -> Callable[..., 
 async def eventually(check: Callable[[], Awaitable[bool]], *, seconds: float = 10) -> None:
     """Polls until the check is true; fails after the deadline."""
     async with asyncio.timeout(seconds):
-        while not await check():  # noqa: ASYNC110 - it may look into the database or another process
+        while not await check():
             await asyncio.sleep(0.02)

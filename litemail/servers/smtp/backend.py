@@ -26,7 +26,7 @@ TxtLookup = Callable[[str], Awaitable[str | None]]
 
 
 class MailboxBackend:
-    """Implements `smtp.SubmissionBackend`, and with it `smtp.MxBackend`. `delivered` hears of each folder delivered to."""
+    """Implements `smtp.SubmissionBackend` and `smtp.MxBackend`. `delivered` hears of each folder delivered to."""
 
     def __init__(
         self,
