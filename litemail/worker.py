@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import ModuleType
 
 import structlog
 
+from litemail import users
 from litemail.connections import jobs as connections_jobs
 from litemail.domains import jobs as domains_jobs
 from litemail.kit import idempotency, outbox
@@ -20,6 +21,8 @@ CONSUMER = "jobs"
 """The name of our place in the stream of events."""
 LOOK_ANYWAY = 5.0
 """Seconds after which events are looked for without a notification."""
+LOOK_SOON = 0.05
+"""The same, where events wait for the end of an older transaction, which notifies nobody."""
 
 _SLICES: Iterable[ModuleType] = (connections_jobs, platforms_jobs, mailboxes_jobs, domains_jobs)
 
@@ -27,14 +30,13 @@ log = structlog.get_logger("worker")
 
 
 async def tidy(*, database: Database) -> None:
-    """Forgets what has served its time: idempotent answers after a day."""
+    """Forgets what has served its time: idempotent answers after a day, sign-ins that are over."""
     async with database.begin_system("tidy") as tx:
         await idempotency.delete_old_answers(tx)
+        await users.forget_what_ended(tx)
 
 
-JOBS: Mapping[str, Job] = {"worker.tidy": tidy} | {
-    name: job for module in _SLICES for name, job in module.JOBS.items()
-}
+JOBS: Mapping[str, Job] = {"worker.tidy": tidy} | {name: job for module in _SLICES for name, job in module.JOBS.items()}
 SCHEDULES: Mapping[str, str] = {"worker.tidy": "17 * * * *"} | {
     name: cron for module in _SLICES for name, cron in module.SCHEDULES.items()
 }
@@ -67,16 +69,20 @@ async def running(
 async def _dispatch(database: Database, listener: Listener) -> None:
     async with listener.subscribe(outbox.CHANNEL) as news:
         while True:
+            pause = LOOK_ANYWAY
             try:
                 while await dispatch_events(database):
                     pass
+                async with database.begin_system("look for events") as tx:
+                    if await outbox.is_waiting(tx.connection, CONSUMER):
+                        pause = LOOK_SOON
             except DatabaseUnavailable as error:
-                log.warning("no look at events this time", reason=str(error))
-            try:
-                async with asyncio.timeout(LOOK_ANYWAY):
+                log.warning("no look at events this time", reason=error.data.get("reason"))
+            except Exception:
+                log.exception("no look at events this time")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
                     await news.get()
-            except TimeoutError:
-                continue
 
 
 async def dispatch_events(database: Database) -> int:

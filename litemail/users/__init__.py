@@ -7,6 +7,7 @@ from litemail.users.service import RefreshTokenRefused as RefreshTokenRefused
 from litemail.users.service import Tokens as Tokens
 from litemail.users.service import allow_live as allow_live
 from litemail.users.service import create as create
+from litemail.users.service import forget_what_ended as forget_what_ended
 from litemail.users.service import get as get
 from litemail.users.service import issue_tokens as issue_tokens
 from litemail.users.service import live_is_allowed as live_is_allowed

@@ -144,9 +144,17 @@ async def count_attempt(tx: Tx, key: bytes, *, resets_at: datetime) -> Attempts:
     )
 
 
+async def give_attempt_back(tx: Tx, key: bytes) -> None:
+    await tx.execute("UPDATE throttle SET attempts = attempts - 1 WHERE key = %(key)s AND attempts > 0", key=key)
+
+
 async def forget_attempts(tx: Tx, key: bytes) -> None:
     await tx.execute("DELETE FROM throttle WHERE key = %(key)s", key=key)
 
 
 async def delete_old_attempts(tx: Tx) -> None:
     await tx.execute("DELETE FROM throttle WHERE resets_at <= %(now)s", now=tx.now)
+
+
+async def delete_ended_sessions(tx: Tx) -> None:
+    await tx.execute("DELETE FROM sessions WHERE least(expires_at, revoked_at) <= %(now)s", now=tx.now)

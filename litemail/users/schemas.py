@@ -6,12 +6,12 @@ import msgspec
 from pydantic import Field
 
 from litemail.kit.clock import rfc3339
-from litemail.kit.wire import Name, RequestModel, Timestamp, checked
+from litemail.kit.wire import VERBATIM, Name, RequestModel, Timestamp, checked
 from litemail.protocols import address
 from litemail.users.queries import User as UserRow
 
 Email = Annotated[str, checked(address.parse), Field(max_length=254, examples=["ada@example.com"])]
-NewPassword = Annotated[str, Field(min_length=10, max_length=128, examples=["correct horse battery"])]
+NewPassword = Annotated[str, VERBATIM, Field(min_length=10, max_length=128, examples=["correct horse battery"])]
 
 
 class Register(RequestModel):
@@ -24,7 +24,7 @@ class Register(RequestModel):
 
 class LogIn(RequestModel):
     email: Email
-    password: Annotated[str, Field(min_length=1, max_length=128)]
+    password: Annotated[str, VERBATIM, Field(min_length=1, max_length=128)]
 
 
 class RefreshToken(RequestModel):

@@ -120,14 +120,17 @@ async def log_in(database: Database, *, email: str, password: str, address: str 
     Raises TooManyAttempts, BadCredentials.
     """
     account_key = secrets.mac("throttle", f"account:{email}")
+    address_key = secrets.mac("throttle", f"address:{address}")
     async with database.begin_system("sign-in attempt") as tx:
         await _count(tx, account_key, limit=ATTEMPTS_PER_ACCOUNT)
-        await _count(tx, secrets.mac("throttle", f"address:{address}"), limit=ATTEMPTS_PER_ADDRESS)
+        await _count(tx, address_key, limit=ATTEMPTS_PER_ADDRESS)
         sign_in = await queries.find_sign_in(tx, email)
     if not await passwords.verify(sign_in.password_hash if sign_in else None, password) or sign_in is None:
         raise BadCredentials
     async with database.begin_system("sign-in") as tx:
         await queries.forget_attempts(tx, account_key)
+        # Only this one: whoever guesses must not clear the count by signing in to an account of their own.
+        await queries.give_attempt_back(tx, address_key)
     return sign_in.user_id
 
 
@@ -174,6 +177,12 @@ async def log_out(tx: Tx, refresh_token: str) -> None:
     session = await queries.lock_session(tx, _hash(refresh_token))
     if session is not None:
         await queries.revoke_session(tx, session.id)
+
+
+async def forget_what_ended(tx: Tx) -> None:
+    """Deletes sessions that expired or were revoked, and counts of attempts whose time is over."""
+    await queries.delete_ended_sessions(tx)
+    await queries.delete_old_attempts(tx)
 
 
 def read_access_token(token: str, *, secrets: Secrets) -> TokenClaims | None:
