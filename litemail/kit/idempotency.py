@@ -111,6 +111,7 @@ async def find_answer(tx: Tx, call: Call, *, secrets: Secrets) -> Answer | None:
 
 
 async def keep_answer(tx: Tx, call: Call, answer: Answer, *, secrets: Secrets) -> None:
+    await tx.enter(call.workspace_id)  # the use case may have gone on in another one, which it made, say
     await tx.execute(
         """INSERT INTO idempotency_keys (workspace_id, caller, method, path, key, body_mac, status, answer, created_at)
            VALUES (%(workspace_id)s, %(caller)s, %(method)s, %(path)s, %(key)s, %(body_mac)s, %(status)s, %(answer)s,

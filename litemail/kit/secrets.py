@@ -35,9 +35,11 @@ class Secrets:
     keys: Mapping[str, bytes] = field(repr=False)
 
     def __post_init__(self) -> None:
+        if not self.keys:
+            raise ValueError("there is none")
         for key_id, key in self.keys.items():
-            if len(key) != 32 or not key_id or "." in key_id:  # noqa: PLR2004 - 256 bits
-                raise ValueError("a master key is 32 bytes with a name without dots")
+            if len(key) != 32 or not key_id or not key_id.isascii() or "." in key_id:  # noqa: PLR2004 - 256 bits
+                raise ValueError("a master key is 32 bytes with a name of ASCII characters without dots")
 
     def seal(self, plain: str, *, row: str) -> bytes:
         key_id, key = next(iter(self.keys.items()))
@@ -51,7 +53,7 @@ class Secrets:
             raise SecretUnreadable(reason=f"master key {key_id!r} is not known")
         try:
             return AESGCM(key).decrypt(rest[:_NONCE], rest[_NONCE:], row.encode()).decode()
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # the latter where not even a nonce is left
             raise SecretUnreadable(reason="it was changed or belongs to another row") from None
 
     def mac(self, purpose: str, data: str | bytes) -> bytes:
@@ -83,8 +85,16 @@ def load_or_create_keys(path: Path) -> Mapping[str, bytes]:
 
 
 def parse_keys(text: str) -> Mapping[str, bytes]:
-    pairs = (line.strip().split(":", 1) for line in text.replace(",", "\n").splitlines() if line.strip())
-    return {name: base64.b64decode(value) for name, value in pairs}
+    """Reads `name:base64`, newest first, separated by commas or line ends. Raises ValueError, without the keys."""
+    keys: dict[str, bytes] = {}
+    for entry in text.replace(",", "\n").split():
+        name, colon, value = entry.partition(":")
+        if not colon:
+            raise ValueError("a key has no name")
+        if name in keys:
+            raise ValueError(f"two keys are called {name}")
+        keys[name] = base64.b64decode(value, validate=True)
+    return keys
 
 
 def token(prefix: str = "") -> str:

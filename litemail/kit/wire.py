@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 import msgspec
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from litemail.kit.errors import Detail, Error, Invalid
 
@@ -71,8 +71,11 @@ def checked(parse: Callable[[str], object]) -> AfterValidator:
     return AfterValidator(check)
 
 
-Name = Annotated[str, Field(min_length=1, max_length=100)]
-"""A name that people give to something."""
+VERBATIM = StringConstraints(strip_whitespace=False)
+"""For passwords: a space at their end belongs to them."""
+
+Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f\u2028\u2029]+$")]
+"""A name that people give to something: one line, since it ends up in subjects and senders of mails."""
 
 
 One = TypeVar("One", bound=RequestModel)

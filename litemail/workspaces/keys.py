@@ -92,17 +92,18 @@ async def create_key(
 
 
 async def list_keys(tx: Tx, request: PageRequest) -> Page[ApiKey]:
-    """The acting user's keys, newest first."""
+    """The acting user's keys, newest first. Who acts with a key sees those that reach no further."""
     assert tx.actor is not None
-    rows = await queries.list_keys(tx, user_id=tx.actor.user_id, limit=request.limit + 1, after=request.after)
-    total = await queries.count_keys(tx, user_id=tx.actor.user_id) if request.count else None
+    user_id, reach = tx.actor.user_id, tx.actor.key_workspace_ids
+    rows = await queries.list_keys(tx, user_id=user_id, reach=reach, limit=request.limit + 1, after=request.after)
+    total = await queries.count_keys(tx, user_id=user_id, reach=reach) if request.count else None
     return page(rows, request, key=lambda row: row.id, total=total)
 
 
 async def revoke_key(tx: Tx, key_id: str) -> None:
     """The key works no more as soon as this commits. Raises KeyNotFound."""
     assert tx.actor is not None
-    row = await queries.delete_key(tx, key_id, user_id=tx.actor.user_id)
+    row = await queries.delete_key(tx, key_id, user_id=tx.actor.user_id, reach=tx.actor.key_workspace_ids)
     if row is None:
         raise KeyNotFound(key_id=key_id)
     await _audit(tx, "api_key.revoked", row)

@@ -193,26 +193,42 @@ async def insert_key(
     )
 
 
-async def list_keys(tx: Tx, *, user_id: str, limit: int, after: str | None) -> list[ApiKey]:
+_REACHED = "(%(reach)s::text[] IS NULL OR workspace_ids <@ %(reach)s::text[])"
+
+
+async def list_keys(
+    tx: Tx, *, user_id: str, reach: Sequence[str] | None, limit: int, after: str | None
+) -> list[ApiKey]:
+    """Those whose workspaces are all in `reach`; None reaches everywhere."""
     return await tx.all(
         ApiKey,
         f"""SELECT {_API_KEY} FROM api_keys
-            WHERE user_id = %(user_id)s AND (%(after)s::text IS NULL OR id < %(after)s)
+            WHERE user_id = %(user_id)s AND {_REACHED} AND (%(after)s::text IS NULL OR id < %(after)s)
             ORDER BY id DESC LIMIT %(limit)s""",
         user_id=user_id,
+        reach=None if reach is None else list(reach),
         after=after,
         limit=limit,
     )
 
 
-async def count_keys(tx: Tx, *, user_id: str) -> int:
-    return await tx.value(int, "SELECT count(*) FROM api_keys WHERE user_id = %(user_id)s", user_id=user_id) or 0
+async def count_keys(tx: Tx, *, user_id: str, reach: Sequence[str] | None) -> int:
+    return (
+        await tx.value(
+            int,
+            f"SELECT count(*) FROM api_keys WHERE user_id = %(user_id)s AND {_REACHED}",
+            user_id=user_id,
+            reach=None if reach is None else list(reach),
+        )
+        or 0
+    )
 
 
-async def delete_key(tx: Tx, key_id: str, *, user_id: str) -> ApiKey | None:
+async def delete_key(tx: Tx, key_id: str, *, user_id: str, reach: Sequence[str] | None) -> ApiKey | None:
     return await tx.find(
         ApiKey,
-        f"DELETE FROM api_keys WHERE id = %(id)s AND user_id = %(user_id)s RETURNING {_API_KEY}",
+        f"DELETE FROM api_keys WHERE id = %(id)s AND user_id = %(user_id)s AND {_REACHED} RETURNING {_API_KEY}",
         id=key_id,
         user_id=user_id,
+        reach=None if reach is None else list(reach),
     )
