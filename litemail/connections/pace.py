@@ -27,8 +27,8 @@ class Pace:
     confirm_every: float = 5.0
     lease: float = 8.0
     """How long a run that is not heard of keeps its connection."""
-    renew: float = 1.0
-    wind_down: float = 1.5
+    renew: float = 0.5
+    wind_down: float = 1.25
     """How long a cancelled run waits for what the platform is doing just now."""
     _hosts: WeakValueDictionary[Host, asyncio.Semaphore] = field(default_factory=WeakValueDictionary, repr=False)
 

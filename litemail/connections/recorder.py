@@ -22,10 +22,6 @@ class LeaseLost(Exception):
     """The connection was not renewed in time, or another run has it: this one must not go on."""
 
 
-class Stopped(Exception):
-    """The connection was cancelled: nothing new begins."""
-
-
 class Lease:
     """The right to work on a connection, renewed while `keep` runs."""
 
@@ -83,10 +79,9 @@ class Recorder:
         self._dirty[work.row.id] = work
         self._wake.set()
 
-    async def save(self, work: Work) -> None:
-        """Returns once it is written. Raises Stopped when it is not, because the connection was cancelled."""
-        if not await self._written(work) and not work.decided:
-            raise Stopped
+    async def save(self, work: Work) -> bool:
+        """Returns once it is written; False when it is not, because the connection was cancelled."""
+        return await self._written(work)
 
     async def flush(self) -> None:
         """Returns once everything noted is written."""

@@ -80,7 +80,8 @@ async def _under_lease(means: Means, claim: Claim, lease: Lease) -> None:
     async with asyncio.TaskGroup() as group:
         helpers = [group.create_task(lease.keep()), group.create_task(recorder.run())]
         try:
-            await _at_platform(means, claim, lease, recorder, works)
+            if works:  # else a run was killed just before the end
+                await _at_platform(means, claim, lease, recorder, works)
         except Error as error:
             problem = problem_of(error, stage=_SIGNING_IN)
             for work in () if lease.cancelled.is_set() else works:

@@ -91,7 +91,8 @@ async def claim(tx: Tx, connection_id: str, *, lease: float) -> Claim | None:
                SELECT id FROM connections
                WHERE id = %(id)s AND (lease_until IS NULL OR lease_until < clock_timestamp())
                FOR UPDATE SKIP LOCKED)
-             AND EXISTS (SELECT FROM connection_inboxes WHERE connection_id = c.id AND status = ANY (%(open)s))
+             AND (finished_at IS NULL
+                  OR EXISTS (SELECT FROM connection_inboxes WHERE connection_id = c.id AND status = ANY (%(open)s)))
            RETURNING id, workspace_id, mode, platform_account_id, platform_type, inbox_type, status, options,
                      platform_password, fence""",
         id=connection_id,
@@ -104,8 +105,9 @@ async def availability(tx: Tx, connection_id: str) -> Availability:
     return (
         await tx.value(
             Availability,  # type: ignore[arg-type]  # a Literal is not a class, but msgspec converts to it
-            """SELECT CASE WHEN NOT EXISTS (SELECT FROM connection_inboxes
-                                            WHERE connection_id = c.id AND status = ANY (%(open)s)) THEN 'done'
+            """SELECT CASE WHEN finished_at IS NOT NULL AND NOT EXISTS (
+                               SELECT FROM connection_inboxes
+                               WHERE connection_id = c.id AND status = ANY (%(open)s)) THEN 'done'
                            WHEN lease_until > clock_timestamp() THEN 'held' ELSE 'free' END
                FROM connections c WHERE id = %(id)s""",
             id=connection_id,
@@ -143,7 +145,7 @@ async def release(tx: Tx, connection_id: str, *, fence: int) -> None:
     await tx.execute(
         """UPDATE connections
            SET lease_until = CASE WHEN connected + failed + action_required + cancelled < total
-                                  THEN clock_timestamp() END
+                                       OR finished_at IS NULL THEN clock_timestamp() END
            WHERE id = %(id)s AND fence = %(fence)s""",
         id=connection_id,
         fence=fence,
@@ -227,7 +229,6 @@ async def list_forgotten(tx: Tx, *, seconds: float) -> list[Forgotten]:
         """SELECT id, platform_account_id FROM connections c
            WHERE coalesce(lease_until, created_at) < clock_timestamp() - make_interval(secs => %(seconds)s)
              AND (finished_at IS NULL OR lease_until IS NOT NULL)
-             AND EXISTS (SELECT FROM connection_inboxes WHERE connection_id = c.id AND status = ANY (%(open)s))
            ORDER BY id LIMIT 1000""",
         seconds=seconds,
         open=list(OPEN),

@@ -14,7 +14,7 @@ import structlog
 
 from litemail.connections.finishing import Finishing
 from litemail.connections.pace import Gate, Pace, Place
-from litemail.connections.recorder import Lease, LeaseLost, Recorder, Stopped
+from litemail.connections.recorder import Lease, LeaseLost, Recorder
 from litemail.connections.run_queries import Claim
 from litemail.connections.servers import can_be_verified, servers_of
 from litemail.connections.work import Work, to_add
@@ -103,6 +103,10 @@ class Run:
         return self.secrets.open(work.row.password, row=work.row.id)
 
 
+class _Stopped(Exception):
+    """The connection was cancelled before the platform was given this inbox."""
+
+
 class _Doomed(Exception):
     """The run's verdict holds for this inbox too."""
 
@@ -114,7 +118,7 @@ async def connect(run: Run, work: Work) -> None:
         await _hand_over(run, work)
         await run.finishing.finish(work.row.email)
         work.status, work.error = "connected", None
-    except Stopped:
+    except _Stopped:
         return
     except _Doomed:
         work.fail(run.verdict)
@@ -183,16 +187,15 @@ async def _verify(run: Run, work: Work) -> None:
 async def _hand_over(run: Run, work: Work) -> None:
     """The inbox is at the platform, and works there. Raises what the platform says of it."""
     place = await run.gate.enter()
-    patience = _Patience(run, work, place)
     try:
         seen = None
         if work.ticket is None:
             work.status, work.error = "connecting", None
             run.recorder.note(work)
-            seen = await _add(run, work, patience)
+            seen = await _add(run, work, _Patience(run, work, place))
         work.status, work.error = "confirming", None
         await run.recorder.save(work)
-        await _confirm(run, work, seen, patience)
+        await _confirm(run, work, seen, _Patience(run, work, place))
     finally:
         place.leave()
 
@@ -213,7 +216,9 @@ async def _look_and_add(run: Run, work: Work) -> RemoteInbox | None:
             work.already, work.ticket = not work.attempted, found.external_id
             return found
     first, work.attempted = not work.attempted, True
-    await run.recorder.save(work)
+    if not await run.recorder.save(work):
+        work.attempted = False
+        raise _Stopped
     try:
         (outcome,) = await _ask(run, run.session.add, [_inbox_of(run, work)])
         if isinstance(outcome, Refused):
@@ -264,7 +269,7 @@ async def _confirm(run: Run, work: Work, seen: RemoteInbox | None, patience: "_P
 
 
 class _Patience:
-    """Of one inbox with its platform: so many failures, and a rate limit as long as it lasts."""
+    """Of one inbox in one step at its platform: so many failures, and a rate limit as long as it lasts."""
 
     def __init__(self, run: Run, work: Work, place: Place) -> None:
         self.place = place
