@@ -24,7 +24,7 @@ DEFAULT_DATA_DIR = Path(platformdirs.user_data_dir("litemail", appauthor=False))
 class Settings(BaseSettings):
     """One flat tree. A variable is the field's name in capitals after `LITEMAIL_`."""
 
-    model_config = SettingsConfigDict(env_prefix="LITEMAIL_", extra="ignore", frozen=True, validate_default=True)
+    model_config = SettingsConfigDict(env_prefix="LITEMAIL_", extra="forbid", frozen=True, validate_default=True)
 
     data_dir: Path = Field(DEFAULT_DATA_DIR, description="Folder of everything that is kept: database, mail, keys.")
     host: str = Field("127.0.0.1", description="Address that all servers listen on.")

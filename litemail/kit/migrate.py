@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 
 import structlog
 from procrastinate.schema import SchemaManager
-from psycopg import AsyncConnection, OperationalError, errors, sql
+from psycopg import AsyncConnection, OperationalError, ProgrammingError, errors, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from litemail.kit.errors import Error, Kind
@@ -55,7 +55,10 @@ class RoleMissing(Error):
 class RoleTooStrong(Error):
     code = "database.role_too_strong"
     message = "The role {role} of LITEMAIL_DATABASE_APP_URL could bypass row-level security."
-    action = "Use a role that is no superuser, has no BYPASSRLS and is no member of litemail_owner or litemail_system."
+    action = (
+        "Use a role that is no superuser, has neither BYPASSRLS nor CREATEROLE, and is no member of litemail_owner or "
+        "litemail_system."
+    )
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,8 @@ async def migrate(
     With `app_url` and `system_url` those roles are the operator's; without them they are made with the passwords given.
     Raises DatabaseUnreachable, DatabaseTooOld, SchemaTooNew, RoleMissing, RoleTooStrong.
     """
+    for url in (owner_url, app_url, system_url):
+        _check_readable(url)
     try:
         async with await AsyncConnection.connect(owner_url, autocommit=True) as connection:
             version = connection.info.server_version
@@ -87,10 +92,14 @@ async def migrate(
                 raise DatabaseTooOld(version=f"{version // 10000}.{version % 10000}")
             await connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
             await _ensure_role(connection, "litemail_owner", password=None)
-            if app_url is None:
-                await _ensure_role(connection, "litemail_app", password=app_password)
-            if system_url is None:
-                await _ensure_role(connection, "litemail_system", password=system_password)
+            for role, password, url in (
+                ("litemail_app", app_password, app_url),
+                ("litemail_system", system_password, system_url),
+            ):
+                if url is None:
+                    await _ensure_role(connection, role, password=password)
+                else:
+                    await _require_role(connection, role)
             await _own_the_database(connection)
             await _apply(connection, owner_url, migrations)
             await _apply_job_queue(connection)
@@ -104,8 +113,26 @@ async def migrate(
     return urls
 
 
+def _check_readable(url: str | None) -> None:
+    try:
+        conninfo_to_dict(url or "")
+    except ProgrammingError as error:
+        raise DatabaseUnreachable(reason=f"the URL cannot be read: {str(error).strip()}") from error
+
+
+async def _exists(connection: AsyncConnection, role: str) -> bool:
+    row = await (await connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,))).fetchone()
+    return row is not None
+
+
+async def _require_role(connection: AsyncConnection, role: str) -> None:
+    """Policies and grants name the roles, whoever signs in as a member of them."""
+    if not await _exists(connection, role):
+        raise RoleMissing(role=role, reason="its URL is set, so it is the operator's to create")
+
+
 async def _ensure_role(connection: AsyncConnection, role: str, *, password: str | None) -> None:
-    exists = await (await connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,))).fetchone()
+    exists = await _exists(connection, role)
     login = sql.SQL("NOLOGIN") if password is None else sql.SQL("LOGIN PASSWORD {}").format(sql.Literal(password))
     if exists and password is None:
         return
@@ -200,7 +227,8 @@ async def _check_app_role(app_url: str) -> None:
     async with await AsyncConnection.connect(app_url, autocommit=True) as connection:
         row = await (
             await connection.execute(
-                "SELECT current_user, rolsuper OR rolbypassrls OR pg_has_role(current_user, 'litemail_owner', 'MEMBER')"
+                "SELECT current_user, rolsuper OR rolbypassrls OR rolcreaterole"
+                " OR pg_has_role(current_user, 'litemail_owner', 'MEMBER')"
                 " OR pg_has_role(current_user, 'litemail_system', 'MEMBER') FROM pg_roles WHERE rolname = current_user"
             )
         ).fetchone()
