@@ -67,6 +67,7 @@ class Settings(BaseSettings):
     registration_open: bool = Field(True, description="Whether anybody may register (into a sandbox workspace).")
     mailboxes_per_domain: int = Field(5, ge=1, le=100_000, description="How many mailboxes a domain may have.")
     health_port: Port = Field(0, description="Port of /healthz and /readyz in processes that serve no API.")
+    shared_port: bool = Field(False, description="Whether several API processes share the API's port. Set by `api`.")
     rate_limit: int = Field(50, ge=0, le=100_000, description="Requests a second for each key or user; 0 is no limit.")
     platform_password_exchange: bool = Field(
         True, description="Whether a platform's e-mail and password are exchanged for an API key (undocumented calls)."

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import argon2
 import httpx
 import pytest
 from psycopg import AsyncConnection, sql
@@ -16,7 +17,7 @@ from psycopg.conninfo import make_conninfo
 
 from litemail.connections import CHANNEL as CONNECTIONS
 from litemail.domains import Parents
-from litemail.kit import embedded_pg
+from litemail.kit import embedded_pg, passwords
 from litemail.kit.actor import Actor, Mode, Role
 from litemail.kit.db import Database
 from litemail.kit.migrate import migrate
@@ -63,6 +64,12 @@ def no_network() -> None:
 
     socket.socket.connect = connect  # type: ignore[assignment, method-assign]  # patches the door itself
     socket.socket.connect_ex = connect_ex  # type: ignore[assignment, method-assign]  # patches the door itself
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_hashes() -> None:
+    """The same hash at the lowest cost: what guessing costs an attacker is not what tests should wait for."""
+    passwords.ARGON2 = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 @pytest.fixture(scope="session")
@@ -262,7 +269,7 @@ async def client(
         },
         more_routes=sandbox_api.ROUTES,
     )
-    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)  # type: ignore[arg-type]  # other stubs of ASGI
     async with httpx.AsyncClient(transport=transport, base_url="http://litemail.test") as made:
         yield made
 

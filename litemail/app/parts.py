@@ -11,17 +11,21 @@ from litemail import worker
 from litemail.app import outside
 from litemail.app.house import House, Part
 from litemail.app.uses import KeyUses
+from litemail.config import Settings
 from litemail.domains import Parents
 from litemail.kit import http_server, local_ca
 from litemail.kit.db import DatabaseUnavailable
 from litemail.kit.http_server import PortTaken
 from litemail.mailboxes.schemas import MailAccess
+from litemail.protocols import names
+from litemail.protocols.record_types import Record, RecordType
 from litemail.providers.dns import FixedParent, PublicParents
 from litemail.providers.dns.txt import TxtLookup
 from litemail.providers.mailhost import preset_hosts
 from litemail.providers.platform import instantly, registry
 from litemail.servers import dns, imap, smtp
 from litemail.servers.dns.backend import DatabaseBackend
+from litemail.servers.dns.data import ZoneData
 from litemail.servers.imap.backend import MailboxBackend as ImapMailboxes
 from litemail.servers.sandbox import api as sandbox_api
 from litemail.servers.sandbox import instantly as instantly_twin
@@ -43,7 +47,9 @@ NAME_SERVERS = 16
 @asynccontextmanager
 async def dns_part(house: House) -> AsyncIterator[Mapping[str, int]]:
     zones = dns.Zones()
-    backend = DatabaseBackend(house.database, house.listener, contact=house.settings.hostmaster)
+    backend = DatabaseBackend(
+        house.database, house.listener, contact=house.settings.hostmaster, own=_own_zones(house.settings)
+    )
     loaded = asyncio.Event()
     feeding = asyncio.create_task(dns.follow(backend, zones, loaded=loaded), name="zones")
     try:
@@ -163,7 +169,13 @@ async def api_part(house: House) -> AsyncIterator[Mapping[str, int]]:
         more_routes=[*sandbox_api.ROUTES, *sandbox_platforms_api.ROUTES],
     )
     async with uses.written_down():
-        server = await http_server.serve(app, host=settings.host, port=settings.http_port, setting="LITEMAIL_HTTP_PORT")
+        server = await http_server.serve(
+            app,
+            host=settings.host,
+            port=settings.http_port,
+            setting="LITEMAIL_HTTP_PORT",
+            shared=settings.shared_port,
+        )
         try:
             yield {"http": server.port}
         finally:
@@ -219,6 +231,26 @@ def _resources(house: House) -> Mapping[str, object]:
         "guards": mode_guards,
         "doors": outside.doors(house, mode_guards, platforms),
     }
+
+
+def _own_zones(settings: Settings) -> list[ZoneData]:
+    """The addresses of our name servers and mail host, while they have names that exist only here."""
+    domain = settings.name_server_domain
+    if not names.is_under(domain, names.SANDBOX_SUFFIX):
+        return []
+    servers = _name_servers(domain)
+    hosts = {names.relative(host, domain) for host in (*servers, settings.mx_hostname) if names.is_under(host, domain)}
+    kind = RecordType.AAAA if ":" in settings.reachable_host else RecordType.A
+    return [
+        ZoneData(
+            name=domain,
+            serial=1,
+            primary_ns=servers[0],
+            contact=settings.hostmaster,
+            name_servers=servers[:2],
+            records=tuple(Record(kind, host, settings.reachable_host, ttl=3600) for host in sorted(hosts)),
+        )
+    ]
 
 
 def _name_servers(domain: str) -> tuple[str, ...]:

@@ -25,8 +25,6 @@ PORT_SETTINGS: Mapping[Part, Sequence[str]] = {
     Part.WORKER: (),
     Part.API: ("http_port",),
 }
-SHARED_PORT = "LITEMAIL_SHARED_PORT"
-"""Set for the workers of `litemail api --workers N`: the port is theirs together."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +41,13 @@ class Running:
         return f"http://{shown}:{self.ports['http']}"
 
 
-async def run(
-    settings: Settings, parts: Sequence[Part], *, ready: Callable[[Running], Awaitable[None]], shared_port: bool = False
-) -> None:
+async def run(settings: Settings, parts: Sequence[Part], *, ready: Callable[[Running], Awaitable[None]]) -> None:
     """Opens the parts, calls `ready`, and stays until SIGTERM or Ctrl-C, which drain and close everything.
 
     Raises PortTaken before anything is started, and what opening a house raises.
     """
     logging.configure(settings.log_level)
-    if not shared_port:
+    if not settings.shared_port:
         refuse_taken_ports(settings, parts)
     me = asyncio.current_task()
     assert me is not None
@@ -126,7 +122,7 @@ async def run_api_workers(settings: Settings, *, workers: int, ready: Callable[[
 async def _keep_worker(settings: Settings, port: int, started: asyncio.Event) -> None:
     environment = {
         **os.environ,
-        SHARED_PORT: "1",
+        "LITEMAIL_SHARED_PORT": "1",
         "LITEMAIL_DATA_DIR": str(settings.data_dir),
         "LITEMAIL_HOST": settings.host,
         "LITEMAIL_HTTP_PORT": str(port),

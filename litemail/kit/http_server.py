@@ -79,10 +79,13 @@ class HttpServer:
                 self._idle.set()
 
 
-async def serve(app: ASGIApp, *, host: str, port: int, setting: str) -> HttpServer:
-    """Starts a server; port 0 takes any free one. Raises PortTaken, which names the setting that changes the port."""
+async def serve(app: ASGIApp, *, host: str, port: int, setting: str, shared: bool = False) -> HttpServer:
+    """Starts a server; port 0 takes any free one. A `shared` port may have other processes of ours on it.
+
+    Raises PortTaken, which names the setting that changes the port.
+    """
     for _ in range(_TRIES):
-        chosen = check_port(host, port, setting=setting)
+        chosen = port if shared else check_port(host, port, setting=setting)
         server = HttpServer(app, host=host, port=chosen)
         try:
             await server.start()

@@ -44,29 +44,23 @@ class Installation:
 
     def start(self, *arguments: str, ready: str = "is ready") -> subprocess.Popen[str]:
         """Starts a command and waits until it says that it is ready."""
-        process = self.spawn(*arguments)
-        assert process.stdout is not None
-        deadline = time.monotonic() + READY
-        while time.monotonic() < deadline:
-            line = process.stdout.readline()
-            if ready in line:
-                return process
-            if not line and process.poll() is not None:
-                break
-        raise NotReady(self.errors())
-
-    def spawn(self, *arguments: str) -> subprocess.Popen[str]:
-        with (self.folder.parent / "errors.log").open("a") as errors:
+        said = self.folder.parent / f"output-{len(self.processes)}.log"
+        with said.open("w") as output, (self.folder.parent / "errors.log").open("a") as errors:
             process = subprocess.Popen(
                 [sys.executable, "-m", "litemail", *arguments],
                 env=self.environment(),
-                stdout=subprocess.PIPE,
+                stdout=output,
                 stderr=errors,
                 text=True,
                 start_new_session=True,
             )
         self.processes.append(process)
-        return process
+        deadline = time.monotonic() + READY
+        while time.monotonic() < deadline and process.poll() is None:
+            if ready in said.read_text():
+                return process
+            time.sleep(0.02)
+        raise NotReady(said.read_text() + self.errors())
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs a command to its end."""
@@ -97,8 +91,6 @@ class Installation:
         try:
             return process.wait(timeout=30)
         finally:
-            assert process.stdout is not None
-            process.stdout.close()
             self.processes.remove(process)
 
     def kill(self, process: subprocess.Popen[str]) -> None:

@@ -4,6 +4,7 @@ import smtplib
 import ssl
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 import dns.message
 import dns.query
@@ -57,7 +58,7 @@ def txt(house: Installation, name: str) -> str | None:
     return b"".join(answer.answer[0][0].strings).decode() if answer.answer else None
 
 
-async def credentials(me: Customer, mailbox_id: str) -> dict:
+async def credentials(me: Customer, mailbox_id: str) -> Any:
     return await me.call("GET", f"/v1/mailboxes/{mailbox_id}/credentials")
 
 

@@ -1,7 +1,7 @@
 """What the DNS server answers with, out of the database: hosted zones, and the sandbox's registry."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 
 from litemail import zones
@@ -23,17 +23,21 @@ _CHALLENGE = CHALLENGE_LABEL + "."
 
 @dataclass(frozen=True)
 class DatabaseBackend:
-    """Implements `feed.Backend`. `contact` is the e-mail address that the zones' SOA records name."""
+    """Implements `feed.Backend`.
+
+    `contact` is the e-mail address that the zones' SOA records name, `own` are zones of ours that never change.
+    """
 
     database: Database
     listener: Listener
     contact: str
+    own: Sequence[ZoneData] = ()
 
     async def load(self, names: Collection[str] | None = None) -> list[ZoneData]:
         async with self.database.begin_system("load zones") as tx:
             hosted = await zones.served(tx, names)
             sandbox = await self._registry(tx, names)
-        return [self._hosted(zone) for zone in hosted] + sandbox
+        return [*(self.own if names is None else ()), *(self._hosted(zone) for zone in hosted), *sandbox]
 
     async def changes(self) -> AsyncIterator[str | None]:
         heard: asyncio.Queue[str | None] = asyncio.Queue()
