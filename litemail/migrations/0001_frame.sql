@@ -145,13 +145,11 @@ CALL protect_system_table('api_keys');
 CALL protect_system_table('throttle');
 CALL protect_system_table('event_cursors');
 
--- People see themselves, their own keys and sessions, and the workspaces that they belong to.
+-- People see themselves, their own keys, and the workspaces that they belong to.
 CREATE POLICY own ON members FOR SELECT TO litemail_app
     USING (user_id = current_setting('litemail.user_id', true));
 CREATE POLICY own ON users TO litemail_app
     USING (id = current_setting('litemail.user_id', true));
-CREATE POLICY own ON sessions TO litemail_app
-    USING (user_id = current_setting('litemail.user_id', true));
 CREATE POLICY own ON api_keys TO litemail_app
     USING (user_id = current_setting('litemail.user_id', true));
 CREATE POLICY member ON workspaces TO litemail_app
@@ -160,7 +158,9 @@ CREATE POLICY member ON workspaces TO litemail_app
                       AND m.user_id = current_setting('litemail.user_id', true)))
     WITH CHECK (owner_id = current_setting('litemail.user_id', true)
                 OR id = current_setting('litemail.workspace_id', true));
-GRANT SELECT, UPDATE ON users TO litemail_app;
-GRANT SELECT, UPDATE ON sessions TO litemail_app;
-GRANT SELECT, INSERT, UPDATE, DELETE ON api_keys TO litemail_app;
-GRANT SELECT, INSERT, UPDATE, DELETE ON workspaces TO litemail_app;
+-- Column by column: nobody reads hashes, allows live workspaces to themselves, or changes the mode of a workspace.
+GRANT SELECT (id, email, first_name, last_name, default_workspace_id, live_allowed, created_at),
+      UPDATE (first_name, last_name, default_workspace_id) ON users TO litemail_app;
+GRANT SELECT (id, user_id, name, prefix, scopes, workspace_ids, spend_limit, expires_at, last_used_at, created_at),
+      INSERT, DELETE ON api_keys TO litemail_app;
+GRANT SELECT, INSERT, UPDATE (name, billing_workspace_id), DELETE ON workspaces TO litemail_app;
