@@ -34,7 +34,6 @@ from litemail.providers.platform.base import (
     InboxType as InboxType,
 )
 from litemail.providers.platform.base import (
-    Limits as Limits,
 )
 from litemail.providers.platform.base import (
     Login as Login,
@@ -141,6 +140,7 @@ from litemail.providers.platform.errors import (
 from litemail.providers.platform.errors import (
     WorkspaceRequired as WorkspaceRequired,
 )
+from litemail.providers.platform.pacing import Limits as Limits
 from litemail.providers.platform.pacing import Pacer as Pacer
 from litemail.providers.platform.pacing import twin_limits as twin_limits
 from litemail.providers.platform.registry import (

@@ -9,15 +9,13 @@ Nothing is connected before it was read back. Platforms that take many inboxes i
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal, Protocol
 
 import httpx
 import msgspec
 
 from litemail.kit.errors import Error
-
-if TYPE_CHECKING:
-    from litemail.providers.platform.pacing import Pacer
+from litemail.providers.platform.pacing import Limits, Pacer
 
 InboxType = Literal["gmail", "outlook", "yahoo", "zoho", "litemail", "custom"]
 Security = Literal["tls", "starttls", "none"]
@@ -40,18 +38,6 @@ class CredentialField(msgspec.Struct, frozen=True):
     field: Literal["platform_email", "platform_pass", "api_key", "url", "workspace", "client_id", "client_secret"]
     label: str
     where: str
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """What an adapter allows itself per platform account, kept below the vendor's own limits."""
-
-    per_second: float
-    per_minute: float
-    concurrency: int
-    batch: int = 1
-    """How many inboxes one `add` takes."""
-    confirm_within: float = 60
-    """Seconds after which an accepted inbox that cannot be read back counts as failed."""
 
 
 class Site(msgspec.Struct, frozen=True):
@@ -239,7 +225,7 @@ class Reach:
 
     client: httpx.AsyncClient
     site: Site
-    pacer: "Pacer"
+    pacer: Pacer
 
 
 class OpenSession(Protocol):

@@ -22,7 +22,6 @@ from litemail.providers.platform.base import (
     Credentials,
     Declaration,
     InboxToAdd,
-    Limits,
     Outcome,
     PlatformWorkspace,
     Reach,
@@ -41,6 +40,7 @@ from litemail.providers.platform.instantly_answers import (
     refusal_of,
 )
 from litemail.providers.platform.instantly_login import exchange, sign_in
+from litemail.providers.platform.pacing import Limits
 
 Shape = TypeVar("Shape")
 

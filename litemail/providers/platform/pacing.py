@@ -7,9 +7,19 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from litemail.providers.platform.base import Limits
-
 _MARGIN = 0.9  # a vendor's seconds begin at other moments than ours
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What an adapter allows itself per platform account, kept below the vendor's own limits."""
+
+    per_second: float
+    per_minute: float
+    concurrency: int
+    batch: int = 1
+    """How many inboxes one `add` takes."""
+    confirm_within: float = 60
+    """Seconds after which an accepted inbox that cannot be read back counts as failed."""
 
 
 def twin_limits(limits: Limits, rate_limit: int | None) -> Limits:
