@@ -235,16 +235,31 @@ class Unheard:
 
 
 @pytest.fixture(scope="session")
-async def client(
-    database: Database,
-    secrets: Secrets,
-    dns_server: Dns,
-    connection_news: Listener,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[httpx.AsyncClient]:
-    """The API itself, without a socket in between. Sends no credential by itself."""
+async def api_resources(
+    dns_server: Dns, connection_news: Listener, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, object]:
+    """What routes ask for by name."""
     ports = PortBook(tmp_path_factory.mktemp("api") / "ports.json")
     ports.write({"imaps": 8993, "submission": 8587})
+    return {
+        "live_policy": "operator",
+        "registration_open": True,
+        "parents": dns_server.parents,
+        "name_server_pool": NAME_SERVER_POOL,
+        "mail_hostname": MAIL_HOSTNAME,
+        "mailboxes_per_domain": 5,
+        "mail_access": MailAccess("127.0.0.1", ports),
+        "platforms": registry([instantly.adapter()]),
+        "guards": guards(),
+        "listener": connection_news,
+    }
+
+
+@pytest.fixture(scope="session")
+async def client(
+    database: Database, secrets: Secrets, api_resources: dict[str, object]
+) -> AsyncIterator[httpx.AsyncClient]:
+    """The API itself, without a socket in between. Sends no credential by itself."""
 
     async def ready() -> dict[str, str]:
         return {"database": "ok"}
@@ -255,18 +270,7 @@ async def client(
         rate_limit=0,
         key_uses=Unheard(),
         ready=ready,
-        resources={
-            "live_policy": "operator",
-            "registration_open": True,
-            "parents": dns_server.parents,
-            "name_server_pool": NAME_SERVER_POOL,
-            "mail_hostname": MAIL_HOSTNAME,
-            "mailboxes_per_domain": 5,
-            "mail_access": MailAccess("127.0.0.1", ports),
-            "platforms": registry([instantly.adapter()]),
-            "guards": guards(),
-            "listener": connection_news,
-        },
+        resources=api_resources,
         more_routes=sandbox_api.ROUTES,
     )
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)  # type: ignore[arg-type]  # other stubs of ASGI

@@ -133,6 +133,9 @@ class WorkerPool:
             await asyncio.sleep(_BEGIN_AGAIN_AFTER)
 
 
+_WAKE = """SELECT pg_notify('procrastinate_any_queue_v1', '{"type": "job_inserted"}')"""
+
+
 class _Manager(JobManager):
     """Writes down how jobs ended, also past a short absence of the database: one that it could not write down would
     count as running for as long as its worker lives.
@@ -140,6 +143,8 @@ class _Manager(JobManager):
 
     async def finish_job(self, job: StoredJob, status: Status, delete_job: bool) -> None:
         await _persistently(lambda: super(_Manager, self).finish_job(job, status, delete_job))
+        if job.lock is not None:  # whoever waits for the lock would be found by polling only
+            await _persistently(lambda: self.connector.execute_query_async(_WAKE))
 
     async def retry_job(
         self,
