@@ -228,12 +228,9 @@ async def test_too_many_in_one_call(owner: Owner):
 
 async def test_an_app_password_is_the_same_whenever_it_is_asked_for(owner: Owner, database: Database, secrets: Secrets):
     made = await owner.create("ada", password="a chosen password")
+    first, second = ids.new_id("pfa"), ids.new_id("pfa")
     given = []
-    for account in (
-        "pfa_01k5m3v8w0e3t9f7a2b4c6d8ee",
-        "pfa_01k5m3v8w0e3t9f7a2b4c6d8ee",
-        "pfa_01k5m3v8w0e3t9f7a2b4c6d8ef",
-    ):
+    for account in (first, first, second):
         async with database.begin_system("test") as tx:
             given.append(
                 await mailboxes.app_password(
