@@ -3,6 +3,7 @@ import asyncio
 import pytest
 
 from litemail import mailboxes
+from litemail.kit import ids
 from litemail.kit.db import Database
 from litemail.kit.secrets import Secrets
 from litemail.mailboxes import jobs
