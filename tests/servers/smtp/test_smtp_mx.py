@@ -204,7 +204,7 @@ async def test_memory_for_messages_is_bounded_over_all_connections(
     await second.open_data()
     first.writer.write(b"\r\n" + b"x" * 150_000)
     async with asyncio.timeout(20):
-        while server.octets_in_flight < 60_000:  # noqa: ASYNC110 - nothing announces it
+        while server.octets_in_flight < 60_000:
             await asyncio.sleep(0.001)
     assert (await second.say(b"\r\n" + b"x" * 150_000 + b"\r\n.\r\n")).startswith("452 4.3.1")
     assert (await first.say(b"\r\n.\r\n")).startswith("250")
