@@ -12,6 +12,7 @@ from psycopg.conninfo import make_conninfo
 
 from litemail.kit.db import Database, DatabaseBusy, DatabaseUnavailable, NotCommitted, Tx, nested
 from litemail.kit.errors import Problem
+from tests import doomed
 from tests.conftest import Databases, Person, eventually
 
 
@@ -104,29 +105,12 @@ async def test_a_swallowed_error_does_not_pass_for_success(database: Database, p
 
 async def test_a_failing_commit_is_an_error(databases: Databases):
     async with databases.fresh(size=2) as database:
-        await defer_a_failure(databases, database)
+        await doomed.add_table(databases, database)
         with pytest.raises(psycopg.errors.IntegrityError):
             async with database.begin_system("test") as tx:
                 await tx.execute("INSERT INTO doomed VALUES (1)")
         async with database.begin_system("test") as tx:
             assert await tx.value(int, "SELECT count(*) FROM doomed") == 0
-
-
-async def defer_a_failure(databases: Databases, database: Database) -> None:
-    """A table whose rows are accepted until COMMIT, which refuses them."""
-    name = psycopg.conninfo.conninfo_to_dict(database.app_url)["dbname"]
-    url = databases.cluster.url(database=str(name))
-    async with await AsyncConnection.connect(url, autocommit=True) as connection:
-        await connection.execute("CREATE TABLE doomed (id int PRIMARY KEY)")
-        await connection.execute(
-            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
-            " $$ BEGIN RAISE integrity_constraint_violation USING MESSAGE = 'not at the end'; END $$"
-        )
-        await connection.execute(
-            "CREATE CONSTRAINT TRIGGER doom AFTER INSERT ON doomed DEFERRABLE INITIALLY DEFERRED"
-            " FOR EACH ROW EXECUTE FUNCTION refuse()"
-        )
-        await connection.execute("GRANT ALL ON doomed TO litemail_system, litemail_app")
 
 
 async def test_connections_that_postgresql_closed_are_replaced_unnoticed(databases: Databases):
