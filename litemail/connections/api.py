@@ -1,11 +1,13 @@
 """Routes of connections."""
 
+import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from litestar import Request, Response, delete, get, post
+from litestar import Response, delete, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
 from litestar.response import ServerSentEvent
 
 from litemail.connections import service, stream
@@ -173,6 +175,7 @@ async def list_inboxes(
 @get(
     "/connect-inbox/{connection_id:str}/events",
     media_type="text/event-stream",
+    responses={204: ResponseSpec(None, description="You have seen the end; there is nothing more.")},
     **operation(
         "Follow a connection",
         description="Server-Sent Events: `inbox` for each inbox as it is now, then whenever one changes, and `done` "
@@ -181,16 +184,18 @@ async def list_inboxes(
         group=_GROUP,
         scope=requires("connections:read"),
         errors=("connection.not_found",),
+        example=f"id: 7\nevent: inbox\ndata: {json.dumps(INBOX_EXAMPLE)}\n\n"
+        f"id: 9\nevent: done\ndata: {json.dumps(CONNECTION_EXAMPLE)}\n\n",
     ),
 )
 async def follow_connection(
-    request: Request[Any, Any, Any],
     connection_id: FromPath[str],
     actor: Given[Actor],
     database: Given[Database],
     listener: Given[Listener],
+    last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID", max_length=100)] = None,
 ) -> Response[Any]:
-    after = stream.last_seen(request.headers.get("last-event-id"))
+    after = stream.last_seen(last_event_id)
     # Not the request's transaction: that would be held as long as the stream.
     async with database.begin(actor) as tx:
         connection = await service.get(tx, connection_id)

@@ -8,7 +8,7 @@ import msgspec
 from psycopg.types.json import Jsonb
 
 from litemail.kit.actor import Mode
-from litemail.kit.db import Tx, nested
+from litemail.kit.db import Tx
 from litemail.kit.errors import Problem
 from litemail.providers.mailhost import Servers
 from litemail.providers.platform import InboxType
@@ -51,7 +51,6 @@ class Connection(msgspec.Struct, frozen=True):
         return self.finished_at is not None
 
 
-@nested
 class Inbox(msgspec.Struct, frozen=True):
     id: str
     email: str

@@ -15,7 +15,7 @@ from litemail.connections.finishing import Finishing
 from litemail.connections.pace import Gate, Pace
 from litemail.connections.recorder import Lease, LeaseLost, Recorder
 from litemail.connections.run_queries import Claim
-from litemail.connections.steps import Run, SignIn, connect, problem_of
+from litemail.connections.steps import Run, SignIn, connect, given_up, problem_of
 from litemail.connections.work import MayBeThere, Work, begin
 from litemail.kit.db import Database, DatabaseUnavailable
 from litemail.kit.errors import Error
@@ -83,7 +83,7 @@ async def _under_lease(means: Means, claim: Claim, lease: Lease) -> None:
             if works:  # else a run was killed just before the end
                 await _at_platform(means, claim, lease, recorder, works)
         except Error as error:
-            problem = problem_of(error, stage=_SIGNING_IN)
+            problem = given_up(error, stage=_SIGNING_IN)
             for work in () if lease.cancelled.is_set() else works:
                 work.fail(problem)
         if lease.cancelled.is_set():

@@ -12,13 +12,12 @@ from psycopg.types.json import Jsonb
 
 from litemail.connections.queries import OPEN, Connection, ConnectionStatus, InboxStatus, Options, notify
 from litemail.kit.actor import Mode
-from litemail.kit.db import Tx, nested
+from litemail.kit.db import Tx
 from litemail.kit.errors import Problem
 from litemail.providers.mailhost import Servers
 from litemail.providers.platform import InboxType
 
 
-@nested
 class Claim(msgspec.Struct, frozen=True):
     """A connection that a run has taken. The password is sealed, with the connection's id as row."""
 
@@ -34,7 +33,6 @@ class Claim(msgspec.Struct, frozen=True):
     fence: int
 
 
-@nested
 class OpenInbox(msgspec.Struct, frozen=True):
     """An inbox that is not decided. The password is sealed, with the inbox's id as row."""
 
@@ -63,7 +61,6 @@ class Change(msgspec.Struct, frozen=True):
     error: Problem | None
 
 
-@nested
 class Decided(msgspec.Struct, frozen=True):
     id: str
     email: str

@@ -44,6 +44,8 @@ from litemail.providers.platform import (
 Question = TypeVar("Question")
 Reply = TypeVar("Reply")
 
+_GIVEN_UP = "It was tried several times. Retry the connection when the other side answers again."
+
 log = structlog.get_logger("connections")
 
 
@@ -123,7 +125,7 @@ async def connect(run: Run, work: Work) -> None:
     except _Doomed:
         work.fail(run.verdict)
     except Error as error:
-        problem = problem_of(error, stage=work.status)
+        problem = given_up(error, stage=work.status)
         if isinstance(error, ActionNeeded) and error.concerns is Concerns.ACCOUNT:
             run.verdict = problem
         work.fail(problem)
@@ -137,6 +139,13 @@ async def connect(run: Run, work: Work) -> None:
 
 def problem_of(error: Error, *, stage: str) -> Problem:
     return msgspec.structs.replace(error.problem(), stage=error.stage or stage)
+
+
+def given_up(error: Error, *, stage: str) -> Problem:
+    """The problem of what is not tried again by itself, although that is what it says while it is."""
+    problem = problem_of(error, stage=stage)
+    tried = isinstance(error, TryAgain | mailhost.Unreachable)
+    return msgspec.structs.replace(problem, action=_GIVEN_UP) if tried else problem
 
 
 def _go_on(run: Run) -> None:
@@ -162,8 +171,9 @@ async def _verify(run: Run, work: Work) -> None:
     while True:
         async with run.pace.door_of(run.claim.mode, servers):
             _go_on(run)
-            work.status = "verifying"
-            run.recorder.note(work)
+            if work.status != "verifying":
+                work.status = "verifying"
+                run.recorder.note(work)
             try:
                 await run.sign_in(
                     address=work.row.email,

@@ -1,3 +1,4 @@
+-- depends: 0001_frame
 -- Logins at sending platforms, and the jobs that connect inboxes to them.
 
 -- `identity` tells accounts of one platform apart: an e-mail in lower case, or `key:` and a keyed hash of an API key.

@@ -127,6 +127,7 @@ async def test_a_platform_that_stays_down_fails_after_ten_tries_or_more(world: W
     (inbox,) = await world.inboxes(shown["id"])
     assert (shown["status"], inbox["error"]["code"]) == ("failed", "platform.unavailable")
     assert inbox["error"]["retryable"] is True
+    assert "by itself" not in inbox["error"]["action"]
     assert world.platform.calls["add"] >= 10
 
 
