@@ -36,7 +36,6 @@ _ATTEMPTS = 12
 _BEGIN_AGAIN_AFTER = 1.0
 _RECORD_FOR = 10.0
 _RECORD_EVERY = 0.2
-RESTART_AFTER = 1.0
 
 log = structlog.get_logger("jobs")
 

@@ -2,10 +2,14 @@
 
 import re
 import time
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import cast
 
 import structlog
+from litestar import Litestar
 from litestar.enums import HttpMethod, ScopeType
+from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Message, Receive, Scope, Send
 from prometheus_client import Counter, Histogram
 
@@ -89,7 +93,7 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message["headers"] = [
-                *(_with_head(name, value) for name, value in message["headers"]),
+                *((name, self._allow(value) if name == b"allow" else value) for name, value in message["headers"]),
                 (b"x-request-id", self._scope["state"]["request_id"].encode()),
                 *_limit_headers(self._scope["state"].get("limit")),
             ]
@@ -99,11 +103,20 @@ class _Answer:
         elif not self._bodiless:
             await self._send(message)
 
+    def _allow(self, given: bytes) -> bytes:
+        """What the path takes. Litestar's answer to OPTIONS leaves out what other handlers of the path take."""
+        methods = _methods(self._scope["litestar_app"]).get(str(self._scope.get("path_template")), set())
+        methods = methods | set(given.decode().split(", "))
+        return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods)).encode()
 
-def _with_head(name: bytes, value: bytes) -> tuple[bytes, bytes]:
-    if name.lower() == b"allow" and b"GET" in value:
-        value = b", ".join(sorted({*value.split(b", "), b"HEAD"}))
-    return name, value
+
+@lru_cache(maxsize=4)
+def _methods(app: Litestar) -> Mapping[str, set[str]]:
+    methods: dict[str, set[str]] = {}
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            methods.setdefault(route.path_format, set()).update(map(str, route.methods))
+    return methods
 
 
 def _request_id(scope: Scope) -> str:
