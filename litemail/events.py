@@ -1,6 +1,11 @@
 """The types of events: facts that happened, written in the transaction of the change."""
 
 TYPES: dict[str, str] = {
+    "user.registered": "Somebody registered; their first workspace was made with it.",
+    "workspace.created": "A workspace was created.",
+    "workspace.updated": "A workspace was renamed, or another one pays for it now.",
+    "api_key.created": "An API key was created; the data has its prefix and scopes, never the key.",
+    "api_key.revoked": "An API key was revoked.",
     "domain.connected": "A name was claimed; its name servers are known now.",
     "domain.verified": "A domain was proved to be its owner's; its zone is served.",
     "domain.activated": "A domain can be used: it is delegated to us and its zone is served.",
@@ -8,6 +13,13 @@ TYPES: dict[str, str] = {
     "dns.record_created": "A DNS record was created.",
     "dns.record_updated": "A DNS record was changed.",
     "dns.record_deleted": "A DNS record was deleted.",
+    "mailbox.created": "A mailbox was created.",
+    "mailbox.activated": "A mailbox receives, sends and can be signed in to.",
+    "mailbox.updated": "Names, signature or tags of a mailbox were changed.",
+    "mailbox.password_changed": "A mailbox has another password.",
+    "mailbox.removed": "A mailbox was removed; its mail is kept.",
+    "mailbox.credentials_read": "Somebody read the password of a mailbox.",
+    "mailbox.credentials_handed_over": "A mailbox was handed to a sending platform, with an app password of its own.",
     "platform_account.created": "A login at a sending platform was stored.",
     "platform_account.verified": "A sending platform accepted a stored login.",
     "platform_account.refused": "A sending platform refused a stored login.",
