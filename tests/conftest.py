@@ -278,8 +278,11 @@ async def client(
         yield made
 
 
+AsPerson = Callable[..., Awaitable[httpx.Response]]
+
+
 @pytest.fixture
-async def as_person(client: httpx.AsyncClient, person: Person) -> Callable[..., Awaitable[httpx.Response]]:
+async def as_person(client: httpx.AsyncClient, person: Person) -> AsPerson:
     """Calls the API as `person`: `await as_person("GET", "/v1/users")`."""
 
     async def call(method: str, path: str, **more: object) -> httpx.Response:

@@ -1,7 +1,7 @@
 """Routes that start a workflow."""
 
 import msgspec
-from litestar import post
+from litestar import patch, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody
 
@@ -10,7 +10,7 @@ from litemail.kit.db import Database, Tx
 from litemail.kit.secrets import Secrets
 from litemail.kit.wire import Given, operation
 from litemail.users.api import TOKENS_EXAMPLE
-from litemail.users.schemas import Register, User
+from litemail.users.schemas import Register, User, UserUpdate
 from litemail.users.schemas import show as show_user
 from litemail.workflows import sign_up
 from litemail.workspaces import LivePolicy
@@ -98,4 +98,27 @@ async def create_workspace(
     return show_workspace(row)
 
 
-ROUTES: list[HTTPRouteHandler] = [register, create_workspace]
+@patch(
+    "/users",
+    **operation(
+        "Change your names or your default workspace",
+        description="Fields left out stay as they are.",
+        group="Users",
+        scope=requires(USER_ONLY),
+        errors=("user.unknown_default_workspace",),
+        example=USER_EXAMPLE,
+        request_example={"first_name": "Ada"},
+    ),
+)
+async def update_user(data: JSONBody[UserUpdate], tx: Given[Tx], actor: Given[Actor]) -> User:
+    row = await sign_up.update_user(
+        tx,
+        actor=actor,
+        first_name=data.first_name,
+        last_name=data.last_name,
+        default_workspace_id=data.default_workspace_id,
+    )
+    return show_user(row)
+
+
+ROUTES: list[HTTPRouteHandler] = [register, create_workspace, update_user]

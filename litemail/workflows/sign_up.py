@@ -18,6 +18,13 @@ class RegistrationClosed(Error):
     action = "Ask its operator for an account."
 
 
+class UnknownDefaultWorkspace(Error):
+    kind = Kind.INVALID
+    code = "user.unknown_default_workspace"
+    message = "There is no workspace {workspace_id} that you belong to."
+    action = "List your workspaces with GET /v1/workspaces and use one of their ids."
+
+
 class SignUp(msgspec.Struct, frozen=True):
     user: users.User
     workspace: Workspace
@@ -62,7 +69,14 @@ async def create_workspace(
     )
 
 
-async def set_default_workspace(tx: Tx, *, actor: Actor, workspace_id: str) -> None:
-    """Raises WorkspaceNotFound."""
-    await workspaces.get(tx, workspace_id, user_id=actor.user_id)
-    await users.set_default_workspace(tx, actor.user_id, workspace_id)
+async def update_user(
+    tx: Tx, *, actor: Actor, first_name: str | None, last_name: str | None, default_workspace_id: str | None
+) -> users.User:
+    """None leaves a field as it is. Raises UnknownDefaultWorkspace."""
+    if default_workspace_id is not None:
+        try:
+            await workspaces.get(tx, default_workspace_id, user_id=actor.user_id)
+        except workspaces.WorkspaceNotFound:
+            raise UnknownDefaultWorkspace(workspace_id=default_workspace_id, field="default_workspace_id") from None
+        await users.set_default_workspace(tx, actor.user_id, default_workspace_id)
+    return await users.update(tx, actor.user_id, first_name=first_name, last_name=last_name)

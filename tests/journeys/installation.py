@@ -28,6 +28,8 @@ class Installation:
 
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
+    prefix: tuple[str, ...] = ()
+    """What stands before the command: `setpriv ...` to be somebody else."""
     processes: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def environment(self) -> dict[str, str]:
@@ -47,7 +49,7 @@ class Installation:
         said = self.folder.parent / f"output-{len(self.processes)}.log"
         with said.open("w") as output, (self.folder.parent / "errors.log").open("a") as errors:
             process = subprocess.Popen(
-                [sys.executable, "-m", "litemail", *arguments],
+                [*self.prefix, sys.executable, "-m", "litemail", *arguments],
                 env=self.environment(),
                 stdout=output,
                 stderr=errors,
