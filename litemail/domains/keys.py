@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from litemail.kit import ids
-from litemail.kit.db import Tx, nested
+from litemail.kit.db import Tx
 from litemail.kit.secrets import Secrets
 from litemail.protocols.dkim import Algorithm, KeyPair, SigningKey, generate_ed25519, generate_rsa, txt_value
 
@@ -35,7 +35,6 @@ class PublishedKey(msgspec.Struct, frozen=True):
         return txt_value(KeyPair(b"", self.public, Algorithm(self.algorithm)))
 
 
-@nested
 class _Sealed(msgspec.Struct, frozen=True):
     id: str
     selector: str

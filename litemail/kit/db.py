@@ -12,7 +12,9 @@ as `litemail_system`, which explicit policies let through; it is for edges whose
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
-from typing import LiteralString, TypeVar
+from functools import cache, lru_cache
+from types import NoneType, UnionType
+from typing import Literal, LiteralString, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 import structlog
@@ -176,20 +178,14 @@ class Database:
     @asynccontextmanager
     async def begin(self, actor: Actor, *, now: datetime | None = None) -> AsyncIterator[Tx]:
         """A transaction that sees the actor's workspace and nothing else."""
-        opening = sql.SQL(
-            "BEGIN; SELECT set_config('litemail.user_id', {}, true), set_config('litemail.workspace_id', {}, true),"
-            " set_config('litemail.paying_workspace_id', {}, true)"
-        ).format(sql.Literal(actor.user_id), sql.Literal(actor.workspace_id), sql.Literal(actor.paying_workspace_id))
+        opening = _opening_of_actor(actor.user_id, actor.workspace_id, actor.paying_workspace_id)
         async with _transaction(self._app, opening) as connection:
             yield Tx(connection, actor=actor, now=now or clock.now())
 
     @asynccontextmanager
     async def begin_system(self, reason: str, *, now: datetime | None = None) -> AsyncIterator[Tx]:
         """A transaction that sees every workspace. The reason, in a word or two, shows in pg_stat_activity."""
-        opening = sql.SQL("BEGIN; SELECT set_config('application_name', {}, true)").format(
-            sql.Literal(f"litemail: {reason}"[:63])
-        )
-        async with _transaction(self._system, opening) as connection:
+        async with _transaction(self._system, _opening_of_system(reason)) as connection:
             yield Tx(connection, actor=None, now=now or clock.now())
 
     @asynccontextmanager
@@ -217,6 +213,24 @@ async def _set_autocommit(connection: AsyncConnection) -> None:
     await connection.set_autocommit(True)
 
 
+@lru_cache(maxsize=4096)
+def _opening_of_actor(user_id: str, workspace_id: str, paying_workspace_id: str) -> bytes:
+    return (
+        sql.SQL(
+            "BEGIN; SELECT set_config('litemail.user_id', {}, true), set_config('litemail.workspace_id', {}, true),"
+            " set_config('litemail.paying_workspace_id', {}, true)"
+        )
+        .format(sql.Literal(user_id), sql.Literal(workspace_id), sql.Literal(paying_workspace_id))
+        .as_bytes()
+    )
+
+
+@cache
+def _opening_of_system(reason: str) -> bytes:
+    name = sql.Literal(f"litemail: {reason}"[:63])
+    return sql.SQL("BEGIN; SELECT set_config('application_name', {}, true)").format(name).as_bytes()
+
+
 @asynccontextmanager
 async def _connection(pool: AsyncConnectionPool) -> AsyncIterator[AsyncConnection]:
     try:
@@ -229,7 +243,7 @@ async def _connection(pool: AsyncConnectionPool) -> AsyncIterator[AsyncConnectio
 
 
 @asynccontextmanager
-async def _transaction(pool: AsyncConnectionPool, opening: sql.Composed) -> AsyncIterator[AsyncConnection]:
+async def _transaction(pool: AsyncConnectionPool, opening: bytes) -> AsyncIterator[AsyncConnection]:
     connection = await _begin(pool, opening)
     try:
         with _said_as_ours():
@@ -246,7 +260,7 @@ async def _transaction(pool: AsyncConnectionPool, opening: sql.Composed) -> Asyn
         await pool.putconn(connection)
 
 
-async def _begin(pool: AsyncConnectionPool, opening: sql.Composed) -> AsyncConnection:
+async def _begin(pool: AsyncConnectionPool, opening: bytes) -> AsyncConnection:
     """A connection in a fresh transaction.
 
     BEGIN and the settings for row-level security go in one round trip, which psycopg's own transaction() cannot.
@@ -288,16 +302,44 @@ def _said_as_ours() -> Iterator[None]:
 
 
 def _reader(shape: type[Shape], cursor: AsyncCursor) -> Callable[[tuple[object, ...]], Shape]:
-    names = [column.name for column in cursor.description or ()]
-    if tuple(names) == shape.__struct_fields__ and shape not in _NESTED:
+    # Not cursor.description: it makes an object of every column at every call.
+    result = cursor.pgresult
+    names = [] if result is None else [result.fname(place) for place in range(result.nfields)]
+    fields, converted = _layout(shape)
+    if names != fields:
+        texts = [(name or b"").decode() for name in names]
+        return lambda row: msgspec.convert(dict(zip(texts, row, strict=True)), shape)
+    if not converted:
         return lambda row: shape(*row)
-    return lambda row: msgspec.convert(dict(zip(names, row, strict=True)), shape)
+
+    def read(row: tuple[object, ...]) -> Shape:
+        values = list(row)
+        for place, kind in converted:
+            if values[place] is not None:
+                values[place] = msgspec.convert(values[place], kind)
+        return shape(*values)
+
+    return read
 
 
-_NESTED: set[type] = set()
+@cache
+def _layout(shape: type[msgspec.Struct]) -> tuple[list[bytes | None], list[tuple[int, object]]]:
+    """The fields as columns, and the places and types of those that the driver does not give as they are declared."""
+    hints = get_type_hints(shape)
+    names = shape.__struct_fields__
+    return [name.encode() for name in names], [
+        (place, hints[name]) for place, name in enumerate(names) if not _comes_as_declared(hints[name])
+    ]
 
 
-def nested(shape: type[Shape]) -> type[Shape]:
-    """Marks a row whose jsonb columns are Structs or literals that want converting."""
-    _NESTED.add(shape)
-    return shape
+def _comes_as_declared(kind: object) -> bool:
+    """Scalars, lists and dicts of them: anything else comes out of jsonb, or is an enumeration."""
+    if get_origin(kind) is Literal:
+        return True
+    inner = get_args(kind)
+    if get_origin(kind) in (list, dict, Union, UnionType):
+        return all(map(_comes_as_declared, inner))
+    return kind in _PLAIN
+
+
+_PLAIN = (str, int, float, bool, bytes, datetime, NoneType, object)

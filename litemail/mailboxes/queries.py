@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from litemail.kit.db import Tx, nested
+from litemail.kit.db import Tx
 from litemail.kit.errors import Problem
 
 Status = Literal["provisioning", "active", "failed", "suspended", "scheduled_for_removal", "removed"]
@@ -83,8 +83,6 @@ class Owned(msgspec.Struct, frozen=True):
     id: str
     email: str
 
-
-nested(Mailbox)
 
 _MAILBOX = """id, email, username, domain, domain_id, first_name, last_name, display_name, status, mail_host, signature,
     avatar_url, tags, removal_at, failure, created_at"""

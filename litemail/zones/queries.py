@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from litemail.kit.db import Tx, nested
+from litemail.kit.db import Tx
 from litemail.protocols.record_types import RecordType
 
 
@@ -21,7 +21,6 @@ class Zone(msgspec.Struct, frozen=True):
     served: bool
 
 
-@nested
 class ZoneRecord(msgspec.Struct, frozen=True):
     """A record as it is kept. `managed` ones are ours: we made them and may rewrite them."""
 

@@ -10,7 +10,7 @@ import pytest
 from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
 
-from litemail.kit.db import Database, DatabaseBusy, DatabaseUnavailable, NotCommitted, Tx, nested
+from litemail.kit.db import Database, DatabaseBusy, DatabaseUnavailable, NotCommitted, Tx
 from litemail.kit.errors import Problem
 from tests import doomed
 from tests.conftest import Databases, Person, eventually
@@ -45,7 +45,6 @@ async def test_rows_become_structs(database: Database):
             await tx.one(Pair, "SELECT 1 AS number, 'a' AS word WHERE false")
 
 
-@nested
 class Holder(msgspec.Struct, frozen=True):
     problem: Problem
 

@@ -6,13 +6,11 @@ from datetime import datetime
 
 import msgspec
 
-from litemail.kit.db import Database, Tx, nested
+from litemail.kit.db import Database, Tx
 from litemail.kit.ids import is_id
 from litemail.servers.sandbox.store import Account, Added, ApiKey, Entry, Organisation, Settings, Thing
 
 _REASON = "sandbox twins"
-
-nested(ApiKey)
 
 
 class _EntryRow(msgspec.Struct, frozen=True):
