@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run setup setup-dev test lint bench lock clean
+.PHONY: run setup setup-dev test lint docs bench lock clean
 
 run: setup
 	@$(BIN)/python -m compileall -q litemail
@@ -31,6 +31,10 @@ lint: setup-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Writes the pages of docs/reference/ that follow from the program; a test fails when they are stale.
+docs: setup-dev
+	$(BIN)/python docs/generate.py
 
 bench: setup-dev
 	$(BIN)/python -m benchmarks
