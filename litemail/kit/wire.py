@@ -1,12 +1,24 @@
 """Shapes on the wire: request bodies are Pydantic models that refuse what they do not know; answers are Structs."""
 
+import re
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 
 from litemail.kit.errors import Detail, Error, Invalid
 
@@ -70,6 +82,21 @@ def checked(parse: Callable[[str], object]) -> AfterValidator:
 
     return AfterValidator(check)
 
+
+def _moment(value: object) -> object:
+    """Strictness, which must not take 5 for a time, would not take a text for one either."""
+    if not isinstance(value, str):
+        return value
+    if _RFC_3339.fullmatch(value):
+        with suppress(ValueError, OverflowError):  # February 30; an offset that leads out of the years that there are
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+    raise ValueError("must be a time as RFC 3339 has it, such as 2026-01-29T18:41:56Z")
+
+
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
+"""A time in a request, in UTC from here on."""
 
 VERBATIM = StringConstraints(strip_whitespace=False)
 """For passwords: a space at their end belongs to them."""

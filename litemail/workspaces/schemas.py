@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Annotated
 
 import msgspec
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from litemail.kit.actor import Mode, Role
 from litemail.kit.clock import rfc3339
-from litemail.kit.wire import Name, RequestModel, Timestamp
+from litemail.kit.wire import Moment, Name, RequestModel, Timestamp
 from litemail.workspaces.queries import ApiKey as ApiKeyRow
 from litemail.workspaces.queries import Workspace as WorkspaceRow
 
@@ -28,7 +28,7 @@ class ApiKeyCreate(RequestModel):
     name: Name
     scopes: Annotated[list[str], Field(min_length=1, max_length=50)] | None = None
     workspace_ids: Annotated[list[str], Field(min_length=1, max_length=100)] | None = None
-    expires_at: Annotated[AwareDatetime, Field(strict=False)] | None = None
+    expires_at: Moment | None = None
     spend_limit: Annotated[int, Field(ge=0, le=1_000_000_000)] | None = None
 
 
