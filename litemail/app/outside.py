@@ -1,7 +1,6 @@
 """The ways out of the house: who may be connected to, and where the vendors are."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from litemail.app.house import House
 from litemail.kit import local_ca
@@ -22,28 +21,35 @@ _TLS_FROM_THE_START = {993, 465}
 _TLS_SERVERS = ("imaps", "sandbox_imap")
 
 
-@dataclass(frozen=True)
 class SandboxRoutes(Mapping[Endpoint, Endpoint]):
     """Where a sandbox workspace may connect to: our own listeners, also under the names of known mail providers.
 
-    Looked up in the book of ports at each use, because other processes may start later.
+    Made anew whenever the book of ports has changed, because other processes may start later.
     """
 
-    ports: PortBook
-    hosts: tuple[str, ...]
+    def __init__(self, ports: PortBook, hosts: tuple[str, ...]) -> None:
+        self._ports = ports
+        self._hosts = hosts
+        self._known: Mapping[str, int] = {}
+        self._routes: Mapping[Endpoint, Endpoint] = {}
 
     def __getitem__(self, endpoint: Endpoint) -> Endpoint:
-        return self._table()[endpoint]
+        return self._current()[endpoint]
 
     def __iter__(self) -> Iterator[Endpoint]:
-        return iter(self._table())
+        return iter(self._current())
 
     def __len__(self) -> int:
-        return len(self._table())
+        return len(self._current())
 
-    def _table(self) -> dict[Endpoint, Endpoint]:
-        known = self.ports.all()
-        table = own_routes(hosts=self.hosts, ports={known[name] for name in _OWN_SERVERS if name in known})
+    def _current(self) -> Mapping[Endpoint, Endpoint]:
+        known = self._ports.all()
+        if known is not self._known:
+            self._known, self._routes = known, self._table(known)
+        return self._routes
+
+    def _table(self, known: Mapping[str, int]) -> Mapping[Endpoint, Endpoint]:
+        table = own_routes(hosts=self._hosts, ports={known[name] for name in _OWN_SERVERS if name in known})
         if "sandbox_imap" in known and "sandbox_smtp" in known:
             table |= mailhost.routes(imap=(LOOPBACK, known["sandbox_imap"]), smtp=(LOOPBACK, known["sandbox_smtp"]))
         return table
