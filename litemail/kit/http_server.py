@@ -1,7 +1,7 @@
 """An ASGI application on a port, in this event loop: Granian's embedded server, with the manners it lacks.
 
 It says nothing of the port it got for 0, and dies late when a port is taken; so the port is bound once beforehand.
-It cuts off what is under way when it stops; so requests are counted and waited for.
+When it stops, it waits without end for what is under way; so requests get a time, and are cancelled after it.
 """
 
 import asyncio
@@ -32,7 +32,8 @@ class HttpServer:
 
     def __init__(self, app: ASGIApp, *, host: str, port: int) -> None:
         self._app = app
-        self._under_way = 0
+        self._under_way: set[asyncio.Task[object]] = set()
+        self._closing = False
         self._idle = asyncio.Event()
         self._idle.set()
         self.port = port
@@ -58,25 +59,41 @@ class HttpServer:
                 await asyncio.sleep(0.005)
 
     async def close(self) -> None:
-        """Lets requests under way finish, for 10 s at the most, and stops. Streams must end by themselves."""
+        """Lets requests under way finish, for 10 s at the most, and stops. Streams must end by themselves.
+
+        Further requests hear 503 meanwhile: under steady load there would be no end of them.
+        """
+        self._closing = True
         try:
             async with asyncio.timeout(DRAIN_LIMIT):
                 await self._idle.wait()
         except TimeoutError:
-            pass
+            for request in self._under_way:  # granian would wait for them without end
+                request.cancel()
         if self._task is not None:
             self._server.stop()  # type: ignore[no-untyped-call]  # granian leaves it unannotated
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._under_way += 1
+        if self._closing:
+            await _turn_away(send)
+            return
+        request = asyncio.current_task()
+        assert request is not None
+        self._under_way.add(request)
         self._idle.clear()
         try:
             await self._app(scope, receive, send)
         finally:
-            self._under_way -= 1
-            if self._under_way == 0:
+            self._under_way.discard(request)
+            if not self._under_way:
                 self._idle.set()
+
+
+async def _turn_away(send: Send) -> None:
+    headers = [(b"retry-after", b"1"), (b"content-length", b"0"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def serve(app: ASGIApp, *, host: str, port: int, setting: str, shared: bool = False) -> HttpServer:

@@ -58,13 +58,15 @@ def create(
     )
 
     async def guard(connection: auth.Connection, handler: BaseRouteHandler) -> None:
-        await authenticator.check(connection, handler)  # Litestar copies guards deeply, which only a function survives
+        # One function: Litestar copies the handler for each guard, and guards deeply, which only a function survives.
+        await authenticator.check(connection, handler)
+        await check_body(connection, handler)
 
     given: Mapping[str, object] = {"database": database, "secrets": secrets, **resources}
     v1 = Router(
         "/v1",
         route_handlers=[*ROUTES, *more_routes],
-        guards=[guard, check_body],
+        guards=[guard],
         dependencies={
             **{name: _provide(value) for name, value in given.items()},
             "actor": Provide(_provide_actor, sync_to_thread=False),
@@ -74,7 +76,7 @@ def create(
     )
     app = Litestar(
         route_handlers=[v1, *system.probes(ready), system.contract],
-        middleware=[UnitOfWork(secrets)],
+        middleware=[UnitOfWork(database, secrets)],
         exception_handlers={Replay: render_replay, Exception: render_error},
         plugins=[PydanticPlugin(validate_strict=True)],
         openapi_config=openapi.CONFIG,

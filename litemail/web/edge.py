@@ -1,8 +1,10 @@
 """What every answer has, whatever it answers: a request id, rate limit headers, a log line, a count."""
 
+import asyncio
 import re
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import cast
 
@@ -14,7 +16,7 @@ from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Message, Rece
 from prometheus_client import Counter, Histogram
 
 from litemail.kit.ids import new_id
-from litemail.web.errors import send_error
+from litemail.web.errors import MAX_BODY, send_error
 from litemail.web.limits import Limit
 
 REQUESTS = Counter("litemail_http_requests", "Requests by route, method and status.", ["route", "method", "status"])
@@ -27,6 +29,10 @@ SECONDS = Histogram(
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
+_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"expect"})
+_READ_ON = 4 * MAX_BODY
+_READ_ON_FOR = 10.0
+_READ_ON_WAIT = 1.0
 _CLIENT_LEFT = 499
 """For log and count only: nobody was there to hear the answer."""
 
@@ -82,15 +88,21 @@ class _Answer:
         self._receive = receive
         self._send = send
         self._bodiless = bodiless
+        self._unread = _unread_length(scope)
         self.status: int | None = None
 
     async def receive(self) -> HTTPReceiveMessage:
         if self._bodiless and self.status is not None:
             return {"type": "http.disconnect"}  # ends a stream that nobody reads
-        return cast("HTTPReceiveMessage", await self._receive())
+        message = cast("HTTPReceiveMessage", await self._receive())
+        if message["type"] == "http.disconnect" or not message["more_body"]:
+            self._unread = 0
+        return message
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            if self._unread:
+                await self._read_on()
             self.status = message["status"]
             message["headers"] = [
                 *((name, self._allow(value) if name == b"allow" else value) for name, value in message["headers"]),
@@ -102,6 +114,17 @@ class _Answer:
                 await self._send({"type": "http.response.body", "body": b"", "more_body": False})
         elif not self._bodiless:
             await self._send(message)
+
+    async def _read_on(self) -> None:
+        """Most clients send all of their body before they read. On a connection that is closed in the middle of it,
+        the answer that was to tell them what is wrong would be lost (RFC 9112 section 9.6).
+        """
+        length = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_READ_ON_FOR):
+                while 0 < self._unread <= _READ_ON and length < _READ_ON:
+                    message = await asyncio.wait_for(self.receive(), _READ_ON_WAIT)
+                    length += len(message["body"]) if message["type"] == "http.request" else 0
 
     def _allow(self, given: bytes) -> bytes:
         """What the path takes. Litestar's answer to OPTIONS leaves out what other handlers of the path take."""
@@ -117,6 +140,15 @@ def _methods(app: Litestar) -> Mapping[str, set[str]]:
         if isinstance(route, HTTPRoute):
             methods.setdefault(route.path_format, set()).update(map(str, route.methods))
     return methods
+
+
+def _unread_length(scope: HTTPScope) -> int:
+    """The length of the request's body; 1 where there is one of unknown length."""
+    headers = {name: value for name, value in scope["headers"] if name in _FRAMING}
+    length = headers.get(b"content-length", b"")
+    if headers.get(b"expect", b"").lower() == b"100-continue":
+        return 0  # the client waits to be asked for it
+    return int(length) if length.isdigit() else int(b"transfer-encoding" in headers)
 
 
 def _request_id(scope: Scope) -> str:

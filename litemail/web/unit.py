@@ -33,18 +33,22 @@ class _Undo(Exception):
 class Unit:
     """The transaction of one request and the idempotency key it runs under."""
 
-    def __init__(self, stack: AsyncExitStack) -> None:
+    def __init__(self, stack: AsyncExitStack, database: Database, secrets: Secrets) -> None:
         self.stack = stack
+        self.database = database
+        self.secrets = secrets
         self.tx: Tx | None = None
         self.call: idempotency.Call | None = None
 
 
-async def provide_tx(
-    request: Request[Any, Any, Any], actor: Given[Actor], database: Given[Database], secrets: Given[Secrets]
-) -> Tx:
-    """The transaction of this request. Raises Replay when the same call was made before."""
+async def provide_tx(request: Request[Any, Any, Any], actor: Given[Actor]) -> Tx:
+    """The transaction of this request. Raises Replay when the same call was made before.
+
+    What it needs beyond the actor comes with the unit: Litestar makes a task of each dependency of a dependency.
+    """
     unit: Unit = request.scope["state"]["unit"]
-    tx = unit.tx = await unit.stack.enter_async_context(database.begin(actor))
+    secrets = unit.secrets
+    tx = unit.tx = await unit.stack.enter_async_context(unit.database.begin(actor))
     key = request.headers.get("idempotency-key")
     if key is not None and request.method in _REPEATABLE:
         path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
@@ -69,14 +73,15 @@ def render_replay(_request: Request[Any, Any, Any], replay: Replay) -> Response[
 class UnitOfWork(ASGIMiddleware):
     """Holds back the answer of a request that opened a transaction until that is committed or undone."""
 
-    def __init__(self, secrets: Secrets) -> None:
+    def __init__(self, database: Database, secrets: Secrets) -> None:
+        self._database = database
         self._secrets = secrets
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         held: list[Message] = []
         try:
             async with AsyncExitStack() as stack:
-                unit = scope["state"]["unit"] = Unit(stack)
+                unit = scope["state"]["unit"] = Unit(stack, self._database, self._secrets)
 
                 async def hold(message: Message) -> None:
                     if unit.tx is None:
