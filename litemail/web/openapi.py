@@ -8,6 +8,7 @@ from litestar import Litestar, MediaType, Request
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import OpenAPIRenderPlugin
+from litestar.utils.predicates import is_class_and_subclass
 
 from litemail.kit.actor import PUBLIC, SIGNED_IN, USER_ONLY
 from litemail.kit.wire import RequestModel
@@ -30,6 +31,7 @@ CONFIG = OpenAPIConfig(
 )
 
 _BODY_METHODS = {"post", "put", "patch"}
+_FAILED = 400
 _ERROR_REF = {"$ref": "#/components/schemas/Error"}
 _SECURITY: list[dict[str, list[str]]] = [{"api_key": []}, {"bearer": []}]
 _ALWAYS = {
@@ -71,6 +73,7 @@ def build(app: Litestar) -> dict[str, Any]:
                     operation = tree["paths"].get(route.path_format, {}).get(method.lower())
                     if operation is not None:
                         _complete(operation, handler, method.lower())
+                        _describe_body(operation, handler, components["schemas"])
                         groups.update(dict.fromkeys(operation.get("tags", ())))
     tree["tags"] = [{"name": group} for group in groups]
     return tree
@@ -83,7 +86,9 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler, method: str)
     operation["x-scope"] = " ".join(named) or ("none" if public else "signed-in")
     operation["security"] = [] if public else [{"bearer": []}] if USER_ONLY in scopes else _SECURITY
     operation["operationId"] = handler.handler_name
-    responses = operation["responses"]
+    # Litestar's failures have another body than ours.
+    responses = {status: answer for status, answer in operation["responses"].items() if int(status) < _FAILED}
+    operation["responses"] = responses
     codes: dict[str, list[str]] = {}
     for code in handler.opt.get("errors", ()):
         codes.setdefault(str(status_of(code)), []).append(code)
@@ -114,6 +119,17 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler, method: str)
                 "schema": {"type": "string", "minLength": 1, "maxLength": 255},
             }
         )
+
+
+def _describe_body(operation: dict[str, Any], handler: HTTPRouteHandler, schemas: dict[str, Any]) -> None:
+    """Pydantic's own schema of a body says that it refuses unknown fields; Litestar's does not."""
+    field = handler.parsed_data_field
+    if field is None or not is_class_and_subclass(field.annotation, RequestModel):
+        return
+    for body in operation["requestBody"]["content"].values():
+        name = str(body["schema"].get("$ref", "")).rpartition("/")[2]
+        if name:
+            schemas[name] = _schema_of(field.annotation)
 
 
 def _statuses(handler: HTTPRouteHandler, method: str, *, public: bool) -> list[str]:
