@@ -18,14 +18,15 @@ _JSON = "application/json"
 class BadTarget(Error):
     kind = Kind.INVALID
     code = "request.bad_target"
-    message = "The path or query contains the character U+0000."
+    message = "The {part} contains the character U+0000."
     action = "Take %00 out of the address."
 
 
 async def check_body(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Raises BadTarget, BodyTooLarge, UnsupportedMediaType, MalformedJson, Invalid (U+0000 in a string)."""
-    if b"%00" in connection.scope["raw_path"] or b"%00" in connection.scope["query_string"]:
-        raise BadTarget
+    for part, text in (("path", connection.scope["raw_path"]), ("query", connection.scope["query_string"])):
+        if b"%00" in text:
+            raise BadTarget(part=part, field=part)
     assert isinstance(connection, Request)
     body = await _read(connection)
     if not body:
