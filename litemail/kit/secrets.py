@@ -73,8 +73,9 @@ def load_or_create_keys(path: Path) -> Mapping[str, bytes]:
     """The master keys of a file with one `name:base64` a line, newest first; made on the first start, mode 0600."""
     if not path.exists():
         fresh = path.with_suffix(f".{os.getpid()}")
-        fresh.touch(mode=0o600)
-        fresh.write_text(f"k1:{base64.b64encode(random.token_bytes(32)).decode()}\n")
+        fresh.unlink(missing_ok=True)  # a killed start may have left one behind, readable to whom it likes
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(f"k1:{base64.b64encode(random.token_bytes(32)).decode()}\n")
         try:
             os.link(fresh, path)  # fails when another process was first, whose key then counts
         except FileExistsError:
