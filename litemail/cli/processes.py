@@ -1,10 +1,10 @@
 """Commands that run until they are stopped: everything in one process, or one part."""
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
+import uvloop
 from cyclopts import App, Parameter
 
 from litemail import app as composition
@@ -73,7 +73,7 @@ def _run(main: Awaitable[None]) -> None:
     async def stay() -> None:
         await main
 
-    asyncio.run(stay())
+    uvloop.run(stay())
 
 
 def _say(line: str) -> None:
