@@ -356,7 +356,8 @@ Shapes of requests and answers, with examples, are in `/openapi.json` of a runni
 [errors](errors.md).
 
 Lists take `limit` (1 to 200, 50 unless given), `cursor` (the `next_cursor` of the page before) and `count=true` (adds
-`total`). Every POST, PUT, PATCH and DELETE outside of `/v1/auth` takes an `Idempotency-Key`.
+`total`). Every POST, PUT, PATCH and DELETE outside of `/v1/auth` takes an `Idempotency-Key`; setting a twin keeps no
+answer, since repeating that does no harm.
 
 """
 
