@@ -14,11 +14,18 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from litemail.kit.errors import Error
 from litemail.kit.logging import Level
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 DEFAULT_DATA_DIR = Path(platformdirs.user_data_dir("litemail", appauthor=False))
+
+
+class BadSettingsFile(Error):
+    code = "settings.bad_file"
+    message = "The settings in {path} cannot be read: {reason}"
+    action = "Mend the file; it is TOML, with one `name = value` a line."
 
 
 class Settings(BaseSettings):
@@ -104,5 +111,9 @@ class Settings(BaseSettings):
         """The file lies in the data folder, which only options and variables can name."""
         named = {**env_settings(), **init_settings()}
         folder = Path(named.get("data_dir") or DEFAULT_DATA_DIR)
-        file = TomlConfigSettingsSource(settings_cls, folder / "litemail.toml")
+        path = folder / "litemail.toml"
+        try:
+            file = TomlConfigSettingsSource(settings_cls, path)
+        except (ValueError, OSError) as error:
+            raise BadSettingsFile(path=path, reason=error) from error
         return init_settings, env_settings, file

@@ -5,6 +5,7 @@ Every line carries what is bound to its context: the request id, the job, the wo
 
 import logging
 import sys
+from collections.abc import Mapping
 from typing import Literal
 
 import structlog
@@ -52,7 +53,17 @@ def configure(level: Level | None) -> None:
 
 def _redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """The last net under the rule that secrets are never logged."""
-    for key in event:
-        if any(word in key.lower() for word in _SECRET_WORDS):
-            event[key] = "[redacted]"
-    return event
+    return {name: _shown(name, value) for name, value in event.items()}
+
+
+def _shown(name: object, value: object) -> object:
+    """A value without what is secret by its name, however deep it lies."""
+    if isinstance(name, str) and any(word in name.lower().replace("-", "_") for word in _SECRET_WORDS):
+        return "[redacted]"
+    if isinstance(value, Mapping):
+        return {key: _shown(key, item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        pair = len(value) == 2 and isinstance(value[0], str)  # noqa: PLR2004 - a header: name and value
+        shown = [value[0], _shown(*value)] if pair else [_shown(None, item) for item in value]
+        return tuple(shown) if isinstance(value, tuple) else shown
+    return value
