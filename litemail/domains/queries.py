@@ -224,7 +224,8 @@ async def count_domains(tx: Tx, *, workspace_id: str, chosen: Filter) -> int:
 async def count_mailboxes(tx: Tx, by: dict[str, int]) -> set[str]:
     """Adds to the counts; the ids of the domains where they stay within the limit, the others are left as they are."""
     ordered = sorted(by)
-    await tx.execute("SELECT FROM domains WHERE id = ANY (%(ids)s) ORDER BY id FOR NO KEY UPDATE", ids=ordered)
+    if len(ordered) > 1:  # the update alone would lock them in any order
+        await tx.execute("SELECT FROM domains WHERE id = ANY (%(ids)s) ORDER BY id FOR NO KEY UPDATE", ids=ordered)
     return set(
         await tx.values(
             str,
