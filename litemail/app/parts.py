@@ -16,7 +16,7 @@ from litemail.domains import Parents
 from litemail.kit import http_server, local_ca
 from litemail.kit.db import DatabaseUnavailable
 from litemail.kit.http_server import PortTaken
-from litemail.mailboxes.schemas import MailAccess
+from litemail.mailboxes import MailAccess
 from litemail.protocols import names
 from litemail.protocols.record_types import Record, RecordType
 from litemail.providers.dns import FixedParent, PublicParents
@@ -78,7 +78,7 @@ async def mail_part(house: House) -> AsyncIterator[Mapping[str, int]]:
         secrets=house.secrets,
         sign_ins=sign_ins,
         mail_root=house.mail_root,
-        txt_lookup=TxtLookup(lambda: (outside.LOOPBACK, house.ports["dns"])),
+        txt_lookup=TxtLookup(lambda: (settings.reachable_host, house.ports["dns"])),
         daily_limit=settings.mailbox_daily_limit,
         delivered=store.delivered,
     )
@@ -192,10 +192,12 @@ async def health(house: House, part: Part) -> AsyncIterator[None]:
         port=house.settings.health_port,
         setting="LITEMAIL_HEALTH_PORT",
     )
-    house.ports.write({f"health_{part}": server.port})
+    ports = {f"health_{part}": server.port}
+    house.ports.write(ports)
     try:
         yield
     finally:
+        house.ports.forget(ports)
         await server.close()
 
 
