@@ -9,6 +9,7 @@ A request or job step is one transaction and only its edge commits:
 as `litemail_system`, which explicit policies let through; it is for edges whose authority is not an actor.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
@@ -195,8 +196,22 @@ class Database:
             yield Tx(connection, actor=None, now=clock.now())
 
 
+class _Pool(AsyncConnectionPool):
+    async def getconn(self, timeout: float | None = None) -> AsyncConnection:  # noqa: ASYNC109 - its base has it
+        """Where a connection comes free in the moment of a cancellation, `asyncio.wait_for` below, until Python 3.12,
+        loses the cancellation: a task told to end would go on for ever.
+        """
+        task = asyncio.current_task()
+        told = task.cancelling() if task else 0
+        connection = await super().getconn(timeout)
+        if task and task.cancelling() > told:
+            await self.putconn(connection)
+            raise asyncio.CancelledError
+        return connection
+
+
 def _pool(url: str, size: int) -> AsyncConnectionPool:
-    return AsyncConnectionPool(
+    return _Pool(
         url,
         min_size=1,
         max_size=size,
