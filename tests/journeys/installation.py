@@ -93,6 +93,7 @@ class Installation:
         try:
             return process.wait(timeout=30)
         finally:
+            process.kill()  # does nothing to one that ended
             self.processes.remove(process)
 
     def kill(self, process: subprocess.Popen[str]) -> None:
