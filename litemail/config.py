@@ -99,6 +99,21 @@ class Settings(BaseSettings):
         """Where clients on this machine reach our servers."""
         return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - shown, not bound
 
+    @property
+    def url_host(self) -> str:
+        """The reachable host as it stands in a URL."""
+        return f"[{self.reachable_host}]" if ":" in self.reachable_host else self.reachable_host
+
+    def as_environment(self) -> dict[str, str]:
+        """What was set, by whatever source, as variables for another process."""
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        texts = {
+            name: value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+            for name, value in given.items()
+            if value is not None
+        }
+        return {f"LITEMAIL_{name.upper()}": text for name, text in texts.items()}
+
     @classmethod
     def settings_customise_sources(
         cls,

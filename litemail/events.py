@@ -20,6 +20,7 @@ TYPES: dict[str, str] = {
     "mailbox.removed": "A mailbox was removed; its mail is kept.",
     "mailbox.credentials_read": "Somebody read the password of a mailbox.",
     "mailbox.credentials_handed_over": "A mailbox was handed to a sending platform, with an app password of its own.",
+    "sandbox.platform_set": "A sandbox twin of a platform was told how to behave.",
     "platform_account.created": "A login at a sending platform was stored.",
     "platform_account.verified": "A sending platform accepted a stored login.",
     "platform_account.refused": "A sending platform refused a stored login.",

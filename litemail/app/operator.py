@@ -79,7 +79,7 @@ async def _stuck_jobs(house: House) -> Sequence[Finding]:
 async def _listeners(house: House) -> Sequence[Finding]:
     findings = []
     for name, port in house.ports.all().items():
-        well = name == "dns" or await _accepts(house.settings.host, port)
+        well = await _accepts(house.settings.reachable_host, port)
         findings.append(Finding(f"server {name} answers on port {port}", ok=well, remedy="start it, or litemail serve"))
     return findings or [Finding("no server has been started in this folder yet", ok=True)]
 

@@ -15,7 +15,6 @@ from litemail.providers.platform.registry import Registry
 from litemail.servers.sandbox.backend import SqlStore
 from litemail.servers.sandbox.store import MailDoor, SignIn
 
-LOOPBACK = "127.0.0.1"
 _OWN_SERVERS = ("smtp", "submission", "imap", "imaps", "sandbox_http", "sandbox_imap", "sandbox_smtp")
 _TLS_FROM_THE_START = {993, 465}
 _TLS_SERVERS = ("imaps", "sandbox_imap")
@@ -27,9 +26,10 @@ class SandboxRoutes(Mapping[Endpoint, Endpoint]):
     Made anew whenever the book of ports has changed, because other processes may start later.
     """
 
-    def __init__(self, ports: PortBook, hosts: tuple[str, ...]) -> None:
+    def __init__(self, ports: PortBook, *, hosts: tuple[str, ...], address: str) -> None:
         self._ports = ports
         self._hosts = hosts
+        self._address = address
         self._known: Mapping[str, int] = {}
         self._routes: Mapping[Endpoint, Endpoint] = {}
 
@@ -49,23 +49,26 @@ class SandboxRoutes(Mapping[Endpoint, Endpoint]):
         return self._routes
 
     def _table(self, known: Mapping[str, int]) -> Mapping[Endpoint, Endpoint]:
-        table = own_routes(hosts=self._hosts, ports={known[name] for name in _OWN_SERVERS if name in known})
+        ours = {known[name] for name in _OWN_SERVERS if name in known}
+        table = own_routes(hosts=self._hosts, ports=ours, address=self._address)
         if "sandbox_imap" in known and "sandbox_smtp" in known:
-            table |= mailhost.routes(imap=(LOOPBACK, known["sandbox_imap"]), smtp=(LOOPBACK, known["sandbox_smtp"]))
+            table |= mailhost.routes(
+                imap=(self._address, known["sandbox_imap"]), smtp=(self._address, known["sandbox_smtp"])
+            )
         return table
 
 
 def own_names(house: House) -> tuple[str, ...]:
     """The names and addresses under which our own servers are reached from this machine."""
-    names = (house.settings.mx_hostname, "localhost", LOOPBACK, house.settings.reachable_host)
+    names = (house.settings.mx_hostname, "localhost", "127.0.0.1", house.settings.reachable_host)
     return tuple(dict.fromkeys(names))
 
 
 def guards(house: House, ca: local_ca.LocalCa) -> dict[Mode, Guard]:
     """One guard for each mode of workspaces: the sandbox trusts our own authority, the world the public ones."""
-    sandbox = ListedOnly(SandboxRoutes(house.ports, own_names(house)))
+    routes = SandboxRoutes(house.ports, hosts=own_names(house), address=house.settings.reachable_host)
     return {
-        "sandbox": Guard(policy=sandbox, tls=client_tls(ca=ca.ca_file.read_text())),
+        "sandbox": Guard(policy=ListedOnly(routes), tls=client_tls(ca=ca.ca_file.read_text())),
         "live": Guard(policy=CUSTOMER_MAIL),
     }
 
@@ -76,7 +79,7 @@ def doors(house: House, mode_guards: Mapping[Mode, Guard], platforms: Registry) 
 
     def site(mode: Mode, workspace_id: str, platform_type: str) -> Site:
         if mode == "sandbox":
-            twin = f"http://{LOOPBACK}:{house.ports['sandbox_http']}/{workspace_id}/{platform_type}"
+            twin = f"http://{house.settings.url_host}:{house.ports['sandbox_http']}/{workspace_id}/{platform_type}"
             return Site(api=twin, login=twin)
         live = platforms.get(platform_type).declaration.live
         assert live is not None, "a platform without a site of its own is reached by the account's url"

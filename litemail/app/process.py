@@ -36,9 +36,7 @@ class Running:
 
     @property
     def url(self) -> str:
-        host = self.house.settings.reachable_host
-        shown = f"[{host}]" if ":" in host else host
-        return f"http://{shown}:{self.ports['http']}"
+        return f"http://{self.house.settings.url_host}:{self.ports['http']}"
 
 
 async def run(settings: Settings, parts: Sequence[Part], *, ready: Callable[[Running], Awaitable[None]]) -> None:
@@ -122,11 +120,10 @@ async def run_api_workers(settings: Settings, *, workers: int, ready: Callable[[
 async def _keep_worker(settings: Settings, port: int, started: asyncio.Event) -> None:
     environment = {
         **os.environ,
+        **settings.as_environment(),
         "LITEMAIL_SHARED_PORT": "1",
         "LITEMAIL_DATA_DIR": str(settings.data_dir),
-        "LITEMAIL_HOST": settings.host,
         "LITEMAIL_HTTP_PORT": str(port),
-        **({"LITEMAIL_LOG_LEVEL": settings.log_level} if settings.log_level else {}),
     }
     while True:
         worker = await asyncio.create_subprocess_exec(

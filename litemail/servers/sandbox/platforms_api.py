@@ -10,6 +10,7 @@ from pydantic import Field
 
 from litemail.kit.actor import Actor, requires
 from litemail.kit.clock import rfc3339
+from litemail.kit.db import Tx
 from litemail.kit.errors import Error, Kind
 from litemail.kit.wire import Given, RequestModel, Timestamp, operation
 from litemail.providers.platform import Registry
@@ -89,8 +90,16 @@ async def set_twin(
     actor: Given[Actor],
     platforms: Given[Registry],
     twins: Given[SqlStore],
+    tx: Given[Tx],
 ) -> Twin:
     _check(actor, platform_type, platforms)
+    await tx.emit(
+        "sandbox.platform_set",
+        workspace_id=actor.workspace_id,
+        subject=platform_type,
+        data=data.model_dump(),
+        audience="audit",
+    )
     await twins.put_settings(actor.workspace_id, platform_type, Settings(**data.model_dump()))
     return await _show(twins, actor.workspace_id, platform_type)
 
