@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.conftest import Person
 
 QUIET = settings(
-    max_examples=600,
+    max_examples=300,
     deadline=None,
     derandomize=True,  # a new finding should come with a change, not with the weather
     database=None,
@@ -155,7 +155,7 @@ async def test_nothing_that_is_sent_is_our_fault(
         }
 
 
-@settings(QUIET, max_examples=150)
+@settings(QUIET, max_examples=60)
 @given(
     cursor=st.one_of(
         st.text(max_size=30), st.binary(max_size=20).map(lambda raw: httpx.QueryParams({"c": raw.hex()})["c"])
