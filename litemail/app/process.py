@@ -1,11 +1,12 @@
 """A process: parts opened one after the other, closed in the opposite order, whatever ends it."""
 
 import asyncio
+import fcntl
 import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import dataclass
 
 import structlog
@@ -14,6 +15,7 @@ from litemail.app import house as houses
 from litemail.app.house import House, Part
 from litemail.config import Settings
 from litemail.kit import logging
+from litemail.kit.errors import Error, Kind
 from litemail.kit.http_server import check_port
 
 log = structlog.get_logger("process")
@@ -25,6 +27,16 @@ PORT_SETTINGS: Mapping[Part, Sequence[str]] = {
     Part.WORKER: (),
     Part.API: ("http_port",),
 }
+
+
+_ONCE_A_FOLDER = (Part.DNS, Part.MAIL, Part.SANDBOX)
+
+
+class AlreadyServed(Error):
+    kind = Kind.CONFLICT
+    code = "process.already_served"
+    message = "Another process serves {part} out of {folder} already."
+    action = "Stop that process, or choose another folder with LITEMAIL_DATA_DIR or --data-dir."
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,7 @@ async def run(settings: Settings, parts: Sequence[Part], *, ready: Callable[[Run
             house = await stack.enter_async_context(houses.opened(settings))
             from litemail.app import parts as openers  # noqa: PLC0415 - most of the program, loaded after PostgreSQL
 
+            _claim(settings, parts, stack)
             ports: dict[str, int] = {}
             stack.callback(house.ports.forget, ports)
             for part in parts:
@@ -84,6 +97,20 @@ class _stopped_by_signals:  # noqa: N801 - reads as what it does
         if not self._told:
             self._told = True
             self._task.cancel()
+
+
+def _claim(settings: Settings, parts: Sequence[Part], stack: ExitStack | AsyncExitStack) -> None:
+    """Makes sure that nobody else serves these parts out of this folder: the book of ports has one place for each.
+
+    The lock goes with the process, however it ends. Workers and API processes may be many. Raises AlreadyServed.
+    """
+    for part in parts:
+        if part in _ONCE_A_FOLDER:
+            lock = stack.enter_context((settings.data_dir / f"{part}.lock").open("w"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise AlreadyServed(part=part, folder=settings.data_dir) from None
 
 
 def refuse_taken_ports(settings: Settings, parts: Sequence[Part]) -> None:

@@ -15,7 +15,7 @@ from litemail.connections.queries import Inbox as InboxRow
 from litemail.kit.clock import rfc3339
 from litemail.kit.errors import Problem
 from litemail.kit.ids import id_pattern
-from litemail.kit.wire import RequestModel, Timestamp, checked
+from litemail.kit.wire import ONE_LINE, RequestModel, Timestamp, checked
 from litemail.protocols import address
 from litemail.providers.platform import InboxType, Security
 
@@ -23,7 +23,7 @@ MAX_INBOXES = 1000
 
 Email = Annotated[str, checked(address.parse), Field(max_length=254)]
 Secret = Annotated[SecretStr, Field(min_length=1, max_length=1000)]
-Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), ONE_LINE]
 DailyLimit = Annotated[int, Field(ge=1, le=10_000)]
 Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50)]
 

@@ -18,3 +18,4 @@ from litemail.domains.service import get as get
 from litemail.domains.service import is_ours as is_ours
 from litemail.domains.service import lock_usable as lock_usable
 from litemail.domains.service import own_test_name as own_test_name
+from litemail.domains.service import refuse_reserved as refuse_reserved

@@ -18,6 +18,8 @@ from litemail.kit.errors import Error, Kind
 from litemail.kit.pagination import Page, PageRequest, page
 from litemail.protocols import names
 
+REGISTRYS_OWN = f"nic.{names.SANDBOX_SUFFIX}"
+"""Holds the name server of the sandbox's registry."""
 FIRST_CHECK = timedelta(minutes=1)
 _SECURE = random.SystemRandom()
 
@@ -207,17 +209,21 @@ def check_mode(name: str, actor: Actor, *, field: str | None = None) -> None:
         raise NameIsTest(name=name, field=field)
 
 
+def refuse_reserved(name: str, *, ours: Sequence[str], field: str | None = None) -> None:
+    """The names that hold our own servers, `ours`, and the sandbox registry's are nobody's. Raises Reserved."""
+    if name == REGISTRYS_OWN or name in {names.registrable(host) for host in ours}:
+        raise Reserved(name=name, field=field)
+
+
 def _readable(given: Sequence[str], rejected: dict[int, Error], *, actor: Actor, ours: Sequence[str]) -> dict[int, str]:
     """The names by their index, normalised; what is wrong by itself goes to `rejected`."""
-    reserved = {names.registrable(host) for host in ours}
     wanted: dict[int, str] = {}
     first: dict[str, int] = {}
     for index, text in enumerate(given):
         try:
             name = names.normalise(text)
             check_mode(name, actor)
-            if name in reserved:
-                raise Reserved(name=name)
+            refuse_reserved(name, ours=ours)
             if name in first:
                 raise NamedTwice(name=name, first=first[name])
         except Error as problem:

@@ -41,6 +41,16 @@ class NotAllAccepted(Error):
     action = "Correct the items that details names, or leave all_or_nothing out."
 
 
+class NotDone(Error):
+    kind = Kind.INVALID
+    code = "bulk.not_done"
+    message = "Nothing is wrong with this item; it was not done because of others."
+    action = "Send it again when the others are corrected."
+
+
+_UNDONE = NotDone().problem()
+
+
 def settle(
     accepted: Mapping[int, str], rejected: Mapping[int, Error], *, key: str, all_or_nothing: bool = False
 ) -> BulkResult:
@@ -53,10 +63,11 @@ def settle(
     items.sort(key=lambda item: item.index)
     if rejected and (all_or_nothing or not accepted):
         refusal = NotAllAccepted if all_or_nothing and accepted else AllRejected
+        undone = [item if item.error else BulkItem(item.index, "rejected", error=_UNDONE) for item in items]
         raise refusal(
             count=len(rejected),
             details=_details(rejected, key),
-            extra={"results": items, "accepted": 0, "rejected": len(items)},
+            extra={"results": undone, "accepted": 0, "rejected": len(items)},
         )
     return BulkResult(items, len(accepted), len(rejected))
 

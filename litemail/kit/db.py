@@ -216,7 +216,8 @@ def _pool(url: str, size: int) -> AsyncConnectionPool:
         min_size=1,
         max_size=size,
         open=False,
-        timeout=20,
+        timeout=5,
+        reconnect_timeout=5,  # then the next who asks tries at once, instead of waiting for ever longer pauses to end
         max_idle=300,
         configure=_set_autocommit,
         kwargs={"row_factory": tuple_row, "options": "-c timezone=UTC -c lock_timeout=15s"},

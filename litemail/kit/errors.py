@@ -14,7 +14,7 @@ An error class is written next to the code that raises it:
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import msgspec
 
@@ -85,6 +85,12 @@ class Error(Exception):
         self.extra = extra or {}
         self.data = data
         super().__init__(self.message.format(**data))
+
+    def at(self, field: str) -> Self:
+        """The same error, said of a field: for parsers that do not know where their text came from."""
+        self.field = field
+        self.details = (Detail(field, str(self)),)
+        return self
 
     def problem(self) -> Problem:
         return Problem(

@@ -101,8 +101,11 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
 VERBATIM = StringConstraints(strip_whitespace=False)
 """For passwords: a space at their end belongs to them."""
 
-Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f\u2028\u2029]+$")]
-"""A name that people give to something: one line, since it ends up in subjects and senders of mails."""
+ONE_LINE = StringConstraints(pattern=r"^[^\x00-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069]+$")
+"""No line ends, other control characters or changes of writing direction: texts end up in mail headers."""
+
+Name = Annotated[str, Field(min_length=1, max_length=100), ONE_LINE]
+"""A name that people give to something."""
 
 
 One = TypeVar("One", bound=RequestModel)

@@ -9,15 +9,14 @@ from pydantic import Field, StringConstraints
 from litemail.kit.clock import rfc3339
 from litemail.kit.errors import Problem
 from litemail.kit.ports import PortBook
-from litemail.kit.wire import RequestModel, Timestamp
+from litemail.kit.wire import ONE_LINE, Name, RequestModel, Timestamp
 from litemail.mailboxes.queries import Mailbox as MailboxRow
 from litemail.mailboxes.queries import Status
 from litemail.mailboxes.service import Changes, Wanted
 
-PersonName = Annotated[str, Field(min_length=1, max_length=100)]
-DisplayName = Annotated[str, Field(min_length=1, max_length=200)]
+DisplayName = Annotated[str, Field(min_length=1, max_length=200), ONE_LINE]
 Signature = Annotated[str, Field(max_length=10_000)]
-Password = Annotated[str, Field(min_length=8, max_length=128)]
+Password = Annotated[str, Field(min_length=8, max_length=128), ONE_LINE]
 Tag = Annotated[str, StringConstraints(pattern=r"^[^\s,][^\n\r,]*$", max_length=50)]
 Tags = Annotated[list[Tag], Field(max_length=20)]
 
@@ -29,8 +28,8 @@ class MailboxCreate(RequestModel):
 
     domain: Annotated[str, Field(min_length=1, max_length=253)]
     username: Annotated[str, Field(min_length=1, max_length=64)]
-    first_name: PersonName
-    last_name: PersonName
+    first_name: Name
+    last_name: Name
     password: Password | None = Field(default=None, repr=False)
     display_name: DisplayName | None = None
     signature: Signature = ""
@@ -57,8 +56,8 @@ class MailboxesCreate(RequestModel):
 class MailboxUpdate(RequestModel):
     """Fields left out stay as they are."""
 
-    first_name: PersonName | None = None
-    last_name: PersonName | None = None
+    first_name: Name | None = None
+    last_name: Name | None = None
     display_name: DisplayName | None = None
     signature: Signature | None = None
     tags: Tags | None = None

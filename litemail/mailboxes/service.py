@@ -150,7 +150,10 @@ def _check(item: Wanted, usable: dict[str, Domain], *, taken: set[str], seen: di
     domain = usable.get(item.domain)
     if domain is None:
         raise DomainNotUsable(domain=item.domain, field="domain")
-    address.local_part(item.username)
+    try:
+        address.local_part(item.username)
+    except address.BadUsername as error:
+        raise error.at("username") from None
     email = _email(item, usable)
     if email in taken:
         raise AddressTaken(email=email, field="username")

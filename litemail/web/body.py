@@ -10,7 +10,7 @@ from litestar.handlers import BaseRouteHandler
 
 from litemail.kit.errors import Detail, Error, Invalid, Kind
 from litemail.kit.wire import field_path
-from litemail.web.errors import MAX_BODY, BodyTooLarge, MalformedJson, UnsupportedMediaType
+from litemail.web.errors import MAX_BODY, BodyTooLarge, MalformedJson, UnknownPath, UnsupportedMediaType
 
 _JSON = "application/json"
 
@@ -18,17 +18,19 @@ _JSON = "application/json"
 class BadTarget(Error):
     kind = Kind.INVALID
     code = "request.bad_target"
-    message = "The {part} contains the character U+0000."
+    message = "The query contains the character U+0000."
     action = "Take %00 out of the address."
 
 
 async def check_body(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Raises BadTarget, BodyTooLarge, UnsupportedMediaType, MalformedJson, Invalid (U+0000 in a string)."""
-    for part, text in (("path", connection.scope["raw_path"]), ("query", connection.scope["query_string"])):
-        if b"%00" in text:
-            raise BadTarget(part=part, field=part)
+    """Raises UnknownPath and BadTarget (U+0000), BodyTooLarge, UnsupportedMediaType, MalformedJson, Invalid."""
     assert isinstance(connection, Request)
-    body = await _read(connection)
+    request: Request[Any, Any, Any] = connection
+    if b"%00" in connection.scope["raw_path"]:
+        raise UnknownPath(method=request.method, path=request.url.path)
+    if b"%00" in connection.scope["query_string"]:
+        raise BadTarget
+    body = await _read(request)
     if not body:
         return
     given = connection.headers.get("content-type", "").partition(";")[0].strip().lower()

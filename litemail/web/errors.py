@@ -188,9 +188,14 @@ def _as_error(request: Request[Any, Any, Any], error: Exception) -> Error:
     return Bug()
 
 
+_MISSING = re.compile(r"Missing required \w+ parameter '([^']+)'")
+
+
 def _faults(error: ValidationException) -> list[dict[str, Any]]:
-    extra = error.extra
-    return extra if isinstance(extra, list) else [{"message": error.detail}]
+    if isinstance(error.extra, list):
+        return error.extra
+    missing = _MISSING.search(error.detail)
+    return [{"key": missing[1], "message": "is required"} if missing else {"message": error.detail}]
 
 
 def _detail(fault: dict[str, Any]) -> Detail:

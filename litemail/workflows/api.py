@@ -78,7 +78,7 @@ async def register(
         "Create a workspace",
         description="Sandbox workspaces are free to make; live ones must be allowed by the operator of the server.",
         group="Workspaces",
-        scope=requires(USER_ONLY, "workspaces:write"),
+        scope=requires("workspaces:write"),
         errors=("workspace.name_taken", "workspace.live_not_allowed", "workspace.bad_billing_workspace"),
         example=WORKSPACE_EXAMPLE,
         request_example={"name": "Acme", "mode": "sandbox"},

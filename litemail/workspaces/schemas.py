@@ -8,6 +8,7 @@ from pydantic import Field
 
 from litemail.kit.actor import Mode, Role
 from litemail.kit.clock import rfc3339
+from litemail.kit.money import Money
 from litemail.kit.wire import Moment, Name, RequestModel, Timestamp
 from litemail.workspaces.queries import ApiKey as ApiKeyRow
 from litemail.workspaces.queries import Workspace as WorkspaceRow
@@ -47,7 +48,7 @@ class ApiKey(msgspec.Struct, frozen=True):
     prefix: str
     scopes: list[str]
     workspace_ids: list[str]
-    spend_limit: int | None
+    spend_limit: Money | None
     expires_at: Timestamp | None
     last_used_at: Timestamp | None
     created_at: Timestamp
@@ -77,7 +78,7 @@ def show_key(row: ApiKeyRow) -> ApiKey:
         prefix=row.prefix,
         scopes=row.scopes,
         workspace_ids=row.workspace_ids,
-        spend_limit=row.spend_limit,
+        spend_limit=None if row.spend_limit is None else Money(row.spend_limit),
         expires_at=_time(row.expires_at),
         last_used_at=_time(row.last_used_at),
         created_at=rfc3339(row.created_at),

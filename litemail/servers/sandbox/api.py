@@ -40,8 +40,8 @@ class Delegation(msgspec.Struct, frozen=True):
         description="The registry answers on our DNS port within 100 ms; the domain of that name is checked at once. "
         "The first workspace to use a name owns it. In live workspaces: 404.",
         group="Sandbox",
-        scope=requires("domains:write"),
-        errors=("sandbox.live_workspace", "sandbox.name_not_test", "domain.taken"),
+        scope=requires("workspaces:write"),
+        errors=("sandbox.live_workspace", "sandbox.name_not_test", "domain.reserved", "domain.taken"),
         example={
             "domain": "getbrandmerge.test",
             "name_servers": ["ns04.litemail.test", "ns11.litemail.test"],
@@ -54,8 +54,19 @@ class Delegation(msgspec.Struct, frozen=True):
         },
     ),
 )
-async def set_delegation(data: JSONBody[DelegationCreate], tx: Given[Tx]) -> Delegation:
-    row = await registry.delegate(tx, data.domain, name_servers=data.name_servers, challenge=data.challenge)
+async def set_delegation(
+    data: JSONBody[DelegationCreate],
+    tx: Given[Tx],
+    name_server_pool: Given[tuple[str, ...]],
+    mail_hostname: Given[str],
+) -> Delegation:
+    row = await registry.delegate(
+        tx,
+        data.domain,
+        name_servers=data.name_servers,
+        challenge=data.challenge,
+        ours=(*name_server_pool, mail_hostname),
+    )
     return Delegation(row.name, row.name_servers, row.challenge, rfc3339(row.updated_at))
 
 

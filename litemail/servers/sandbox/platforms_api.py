@@ -59,7 +59,7 @@ class Twin(msgspec.Struct, frozen=True):
     **operation(
         "See what your twin of a platform holds",
         group="Sandbox",
-        scope=requires("connections:read"),
+        scope=requires("workspaces:read"),
         errors=("sandbox.live_workspace", "sandbox.no_twin"),
         example=EXAMPLE,
     ),
@@ -78,7 +78,7 @@ async def get_twin(
         "Tell your twin of a platform to misbehave",
         description="Holds for this workspace from the next request on. An empty object makes it behave again.",
         group="Sandbox",
-        scope=requires("connections:write"),
+        scope=requires("workspaces:write"),
         errors=("sandbox.live_workspace", "sandbox.no_twin"),
         example=EXAMPLE,
         request_example={"latency_ms": 50},

@@ -41,11 +41,13 @@ class Challenged(msgspec.Struct, frozen=True):
 _DELEGATION = "name, name_servers, challenge, updated_at"
 
 
-async def delegate(tx: Tx, name: str, *, name_servers: Sequence[str], challenge: str | None) -> Delegation:
+async def delegate(
+    tx: Tx, name: str, *, name_servers: Sequence[str], challenge: str | None, ours: Sequence[str]
+) -> Delegation:
     """Sets the delegation of a name under .test, and has the workspace's domain of that name checked at once.
 
-    Without name servers the name is registered and goes nowhere.
-    Raises LiveWorkspace, BadName and its like, domains.NameNotTest, domains.NameTaken, Invalid (host names).
+    Without name servers the name is registered and goes nowhere. `ours` are the host names of our own servers.
+    Raises LiveWorkspace, BadName and its like, domains.NameNotTest, domains.Reserved, NameTaken, Invalid (host names).
     """
     actor = tx.actor
     assert actor is not None
@@ -53,6 +55,7 @@ async def delegate(tx: Tx, name: str, *, name_servers: Sequence[str], challenge:
         raise LiveWorkspace
     registered = names.normalise(name, field="domain")
     domains.check_mode(registered, actor, field="domain")
+    domains.refuse_reserved(registered, ours=ours, field="domain")
     hosts = _hosts(name_servers)
     await domains.own_test_name(tx, registered)
     row = await tx.one(
