@@ -29,7 +29,7 @@ async def check_body(connection: ASGIConnection[Any, Any, Any, Any], handler: Ba
     if b"%00" in connection.scope["raw_path"]:
         raise UnknownPath(method=request.method, path=request.url.path)
     if b"%00" in connection.scope["query_string"]:
-        raise BadTarget
+        raise BadTarget(field="(query)")
     body = await _read(request)
     if not body:
         return

@@ -202,3 +202,9 @@ async def test_delegations_exist_in_the_sandbox_only(somebody: Somebody, databas
         await tx.execute("UPDATE workspaces SET mode = 'live' WHERE id = %(id)s", id=somebody.person.workspace_id)
     absent = await somebody.delegate("delegated.test", "ns1.example.com")
     assert (absent.status_code, absent.json()["code"]) == (404, "sandbox.live_workspace")
+
+
+async def test_names_that_hold_servers_cannot_be_delegated(somebody: Somebody) -> None:
+    for name in ("litemail.test", "nic.test"):
+        refused = await somebody.delegate(name, "ns1.example.com")
+        assert (refused.status_code, refused.json()["code"]) == (409, "domain.reserved")

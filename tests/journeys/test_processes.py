@@ -227,3 +227,15 @@ async def test_dig_reads_what_was_published(tmp_path: Path):
         assert "status: REFUSED" in await dig("example.com", "A")
         assert "flags: qr aa" in await dig("acme.test", "SOA")
         assert house.stop(serve) == 0
+
+
+def test_a_folder_is_served_by_one(tmp_path: Path):
+    with installation(tmp_path) as house:
+        serve = house.start("serve")
+        ports = house.ports
+        second = house.run("serve")
+        assert second.returncode == 1
+        assert "Another process serves dns" in second.stderr
+        assert house.ports == ports
+        assert house.stop(serve) == 0
+        assert house.stop(house.start("serve")) == 0

@@ -144,7 +144,7 @@ async def test_a_length_that_is_none_is_the_servers_to_refuse(server: HttpServer
     [
         ("/v1/workspaces/%ff", 404),
         ("/v1/workspaces/%ed%a0%80", 404),
-        ("/v1/workspaces/%00", 422),
+        ("/v1/workspaces/%00", 404),
         ("/v1/workspaces/%zz", 404),
         ("/v1/workspaces/..%2f..%2fetc", 404),
         ("/v1/workspaces?cursor=%ff", 422),
