@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import httpx
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # has no annotations
+from jsonschema import Draft202012Validator
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
