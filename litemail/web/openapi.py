@@ -55,6 +55,15 @@ def document(app: Litestar) -> bytes:
     return msgspec.json.encode(build(app))
 
 
+_WORKSPACE_HEADER = {
+    "name": "x-workspace-id",
+    "in": "header",
+    "required": False,
+    "description": "The workspace to act in; the default workspace of the key or user without it.",
+    "schema": {"type": "string"},
+}
+
+
 def build(app: Litestar) -> dict[str, Any]:
     tree: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(app.openapi_schema.to_schema()))
     tree["openapi"] = "3.1.0"
@@ -109,6 +118,8 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler, method: str)
         }
     if (request := handler.opt.get("request_example")) is not None and "requestBody" in operation:
         next(iter(operation["requestBody"]["content"].values()))["examples"] = {"request": {"value": request}}
+    if not public:
+        operation.setdefault("parameters", []).append(_WORKSPACE_HEADER)
     if method in {*_BODY_METHODS, "delete"} and not public:
         operation.setdefault("parameters", []).append(
             {

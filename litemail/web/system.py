@@ -37,11 +37,16 @@ def health_app(ready: Ready) -> Litestar:
 def probes(ready: Ready) -> list[HTTPRouteHandler]:
     """What supervisors and monitors ask every process."""
 
-    @get("/healthz", summary="Whether the process is alive", tags=["System"])
+    @get("/healthz", summary="Whether the process is alive", tags=["System"], opt={"example": {"status": "ok"}})
     async def healthz() -> Health:
         return Health("ok")
 
-    @get("/readyz", summary="Whether the process can serve", tags=["System"])
+    @get(
+        "/readyz",
+        summary="Whether the process can serve",
+        tags=["System"],
+        opt={"example": {"status": "ok", "parts": {"database": "ok"}}},
+    )
     async def readyz() -> Response[Readiness]:
         parts = dict(await ready())
         well = all(state == "ok" for state in parts.values())
