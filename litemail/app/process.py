@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import gc
 import os
 import signal
 import sys
@@ -74,6 +75,7 @@ async def run(settings: Settings, parts: Sequence[Part], *, ready: Callable[[Run
                 house.ports.write(ports)
             if Part.API not in parts:
                 await stack.enter_async_context(openers.health(house, parts[0]))
+            _collect_garbage_from_now_on()
             await ready(Running(house, ports))
             await asyncio.Event().wait()
 
@@ -113,6 +115,12 @@ def _claim(settings: Settings, parts: Sequence[Part], stack: ExitStack | AsyncEx
                 raise AlreadyServed(part=part, folder=settings.data_dir) from None
 
 
+def _collect_garbage_from_now_on() -> None:
+    """The command line switches it off while the program loads; what was loaded stays and need not be looked at."""
+    gc.freeze()
+    gc.enable()
+
+
 def refuse_taken_ports(settings: Settings, parts: Sequence[Part]) -> None:
     """Looks at every fixed port before anything is started. Raises PortTaken."""
     for part in parts:
@@ -141,6 +149,7 @@ async def run_api_workers(settings: Settings, *, workers: int, ready: Callable[[
             for event in started:
                 await event.wait()
             house.ports.write({"http": port})
+            _collect_garbage_from_now_on()
             await ready(Running(house, {"http": port}))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from cyclopts import App
 from pydantic import ValidationError
 
+import litemail.cli.quick_start  # noqa: F401 - for what it does
 from litemail.cli import doctor, migrate, processes, workspace
 from litemail.kit.errors import Error
 
