@@ -32,7 +32,7 @@ class RefundTooLarge(Error):
 async def invoice_order(
     tx: Tx, order_id: str, *, workspace_id: str, lines: Sequence[Line], issued_at: datetime | None = None
 ) -> str | None:
-    """The invoice of what was captured: its id, also when the order has it already; None when it would be of nothing.
+    """The invoice of what was captured: its id, also when the order has one already; None where it would be of nothing.
 
     `workspace_id` is the one that pays. The lines' amounts are what was taken from the wallet, tax contained. The
     number is given at the commit. `issued_at` is for workspaces whose time is not ours.
@@ -40,13 +40,15 @@ async def invoice_order(
     total = sum(line.amount for line in lines)
     if total == 0:
         return None
+    terms = await queries.find_terms(tx) or _NOTHING_SAID
     return await _issue(
         tx,
         order_id,
         workspace_id=workspace_id,
         lines=lines,
-        terms=await queries.find_terms(tx) or _NOTHING_SAID,
-        bill_to=await queries.find_details(tx, workspace_id=workspace_id),
+        tax=tax_in(total, terms.tax_rate),
+        terms=terms,
+        bill_to=details.address if (details := await queries.find_details(tx, workspace_id=workspace_id)) else None,
         issued_at=issued_at,
     )
 
@@ -67,13 +69,14 @@ async def credit_order(
     if known is not None:
         return known
     left = await queries.invoiced(tx, order_id)
-    if not 0 < amount <= left:
-        raise RefundTooLarge(order_id=order_id, left=left)
+    if not 0 < amount <= left.total:
+        raise RefundTooLarge(order_id=order_id, left=left.total)
     return await _issue(
         tx,
         order_id,
         workspace_id=invoice.workspace_id,
         lines=[Line(f"Refund: {reason}", 1, -amount, -amount)],
+        tax=-left.tax if amount == left.total else tax_in(-amount, invoice.tax_rate),  # no cent stays behind
         terms=Terms(invoice.tax_rate, invoice.seller),
         bill_to=invoice.bill_to,
         issued_at=issued_at,
@@ -107,6 +110,7 @@ async def _issue(
     *,
     workspace_id: str,
     lines: Sequence[Line],
+    tax: int,
     terms: Terms,
     bill_to: Address | None,
     issued_at: datetime | None,
@@ -125,10 +129,10 @@ async def _issue(
         refund_key=key,
         refund_of=refund_of,
         lines=lines,
-        tax=tax_in(total, terms.tax_rate),
+        tax=tax,
         total=total,
         terms=terms,
-        bill_to=None if bill_to is None else _address(bill_to),
+        bill_to=bill_to,
         issued_at=issued_at or tx.now,
     )
     if not issued:
@@ -144,7 +148,3 @@ async def _issue(
 async def _mode(tx: Tx, workspace_id: str) -> Mode:
     """Who pays has the mode of whom it pays for, and may be a workspace that the actor cannot see."""
     return tx.actor.mode if tx.actor is not None else await queries.mode_of(tx, workspace_id)
-
-
-def _address(details: Address) -> Address:
-    return Address(*(getattr(details, name) for name in Address.__struct_fields__))

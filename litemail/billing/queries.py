@@ -33,6 +33,10 @@ class Details(Address, frozen=True):
     created_at: datetime
     updated_at: datetime
 
+    @property
+    def address(self) -> Address:
+        return Address(*(getattr(self, name) for name in Address.__struct_fields__))
+
 
 class Line(msgspec.Struct, frozen=True):
     """What was delivered. Prices are minor units and contain the tax."""
@@ -68,6 +72,17 @@ class Invoice(msgspec.Struct, frozen=True):
     seller: str
     bill_to: Address | None
     issued_at: datetime
+
+
+class Sum(msgspec.Struct, frozen=True):
+    """What the invoices of an order add up to, refunds taken off."""
+
+    total: int
+    tax: int
+
+
+class _Workspace(msgspec.Struct, frozen=True):
+    mode: Mode
 
 
 nested(Invoice)
@@ -134,9 +149,7 @@ async def insert_terms(tx: Tx, terms: Terms) -> None:
 
 
 async def mode_of(tx: Tx, workspace_id: str) -> Mode:
-    mode: Mode | None = await tx.value(Mode, "SELECT mode FROM workspaces WHERE id = %(id)s", id=workspace_id)  # type: ignore[arg-type] - a Literal is a type to msgspec
-    assert mode is not None
-    return mode
+    return (await tx.one(_Workspace, "SELECT mode FROM workspaces WHERE id = %(id)s", id=workspace_id)).mode
 
 
 async def insert_invoice(
@@ -207,13 +220,12 @@ async def find_by_key(tx: Tx, order_id: str, *, refund_key: str) -> str | None:
     )
 
 
-async def invoiced(tx: Tx, order_id: str) -> int:
-    """What the invoices of an order add up to, refunds taken off."""
-    return (
-        await tx.value(
-            int, "SELECT coalesce(sum(total), 0)::bigint FROM invoices WHERE order_id = %(id)s", id=order_id
-        )
-        or 0
+async def invoiced(tx: Tx, order_id: str) -> Sum:
+    return await tx.one(
+        Sum,
+        """SELECT coalesce(sum(total), 0)::bigint AS total, coalesce(sum(tax), 0)::bigint AS tax
+           FROM invoices WHERE order_id = %(id)s""",
+        id=order_id,
     )
 
 

@@ -64,7 +64,7 @@ async def update_details(tx: Tx, changes: Mapping[str, str | None]) -> Details:
     before = await queries.lock_details(tx, workspace_id=_payer(tx))
     if before is None:
         raise DetailsNotFound
-    known = _address(before)
+    known = before.address
     wanted = msgspec.structs.replace(known, **changes)
     if wanted == known:
         return before
@@ -101,10 +101,6 @@ async def list_invoices(tx: Tx, request: PageRequest) -> Page[Invoice]:
     rows = await queries.list_invoices(tx, workspace_id=_payer(tx), limit=request.limit + 1, after=request.after)
     total = await queries.count_invoices(tx, workspace_id=_payer(tx)) if request.count else None
     return page(rows, request, key=lambda row: row.id, total=total)
-
-
-def _address(details: Details) -> Address:
-    return Address(*(getattr(details, name) for name in Address.__struct_fields__))
 
 
 def _payer(tx: Tx) -> str:

@@ -9,6 +9,7 @@ from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.params import Parameter
 from litestar.plugins.pydantic import PydanticPlugin
 
+from litemail.billing import api as billing_api
 from litemail.connections import api as connections_api
 from litemail.domains import api as domains_api
 from litemail.kit.actor import Actor
@@ -32,6 +33,7 @@ from litemail.zones import api as zones_api
 ROUTES: Sequence[HTTPRouteHandler] = (
     *users_api.ROUTES,
     *workspaces_api.ROUTES,
+    *billing_api.ROUTES,
     *domains_api.ROUTES,
     *zones_api.ROUTES,
     *mailboxes_api.ROUTES,

@@ -97,6 +97,8 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler, method: str)
     if (example := handler.opt.get("example")) is not None:
         success = responses[str(handler.status_code)]
         next(iter(success["content"].values()))["examples"] = {"success": {"value": example}}
+    if also := handler.opt.get("also"):
+        responses[str(handler.status_code)]["content"][also] = {"schema": {"type": "string"}}
     if models := handler.opt.get("request_models"):
         operation["requestBody"] = {
             "required": True,
