@@ -11,7 +11,7 @@ as `litemail_system`, which explicit policies let through; it is for edges whose
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import LiteralString, TypeVar
 
 import msgspec
@@ -28,7 +28,18 @@ from litemail.kit.errors import Error, Kind
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 Value = TypeVar("Value")
 Parameter = (
-    str | int | float | bool | bytes | datetime | Jsonb | Sequence[str | None] | Sequence[int] | Sequence[bytes] | None
+    str
+    | int
+    | float
+    | bool
+    | bytes
+    | datetime
+    | timedelta
+    | Jsonb
+    | Sequence[str | None]
+    | Sequence[int]
+    | Sequence[bytes]
+    | None
 )
 
 
