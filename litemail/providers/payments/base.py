@@ -2,8 +2,9 @@
 
 Three rules keep money from being lost or taken twice:
 
-- Every call carries an id of ours (`payment_id`, or `key` of a refund) and is safe to repeat with it: the gateway
-  answers a repetition as it answered the first call. One payment is one attempt; trying a card again is a new payment.
+- Every call carries an id of ours (`payment_id`, or `key` of a refund) and is safe to repeat with it, and with the
+  same arguments, for 24 hours: the gateway answers as it answered the first call. One payment is one attempt; trying a
+  card again is a new payment.
 - What happened is told by events. They come any number of times, in any order, and before our own call has returned;
   so they name our `payment_id`. `Paid` wins over all others: money that arrived after `Expired` or `Failed` arrived.
 - An answer that is not known is never success.
@@ -191,6 +192,7 @@ Fact = Paid | MethodSaved | Failed | Expired | Refunded | RefundFailed | Dispute
 class GatewayEvent(msgspec.Struct, frozen=True):
     """What a gateway told us, its signature checked. `id` is unique within `gateway`; `type` is the gateway's word.
 
+    It may speak only of payments that were made at this gateway: the receiver compares `gateway` with the payment's.
     The struct survives `msgspec.json.encode` and `decode` unchanged.
     """
 
@@ -221,9 +223,7 @@ class Gateway(Protocol):
         """A hosted page that saves a card for `charge_saved` and takes nothing."""
         ...
 
-    async def charge_saved(
-        self, payment_id: str, *, amount: Money, method: SavedMethod, payer: Payer, description: str
-    ) -> ChargeOutcome:
+    async def charge_saved(self, payment_id: str, *, amount: Money, method: SavedMethod, payer: Payer) -> ChargeOutcome:
         """Charges a saved card while nobody is there. The same outcome again for the same `payment_id`."""
         ...
 
