@@ -136,7 +136,7 @@ async def get_invoice(invoice_id: FromPath[str], request: Request[Any, Any, Any]
     corrected = await service.get_invoice(tx, invoice.refund_of) if invoice.refund_of else None
     page: Response[Any] = Response(
         printing.page(invoice, corrected=corrected),
-        media_type="text/html; charset=utf-8",
+        media_type="text/html",
         headers={
             "vary": "accept",
             "content-security-policy": printing.policy(),
