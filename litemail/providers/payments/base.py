@@ -155,13 +155,13 @@ class Expired(msgspec.Struct, frozen=True, tag="expired"):
 class Refunded(msgspec.Struct, frozen=True, tag="refunded"):
     """Money went back to the card, perhaps at the operator's wish in the gateway's own dashboard.
 
-    `reference` is the gateway's id of this refund, each told perhaps several times; `payment_id` where it is known.
+    `reference` is the gateway's id of this refund, told perhaps several times; `key` is ours, None when not made by us.
     """
 
     charge: str
     reference: str
     amount: Money
-    payment_id: str | None = None
+    key: str | None = None
 
 
 class RefundFailed(msgspec.Struct, frozen=True, tag="refund_failed"):
@@ -170,7 +170,7 @@ class RefundFailed(msgspec.Struct, frozen=True, tag="refund_failed"):
     charge: str
     reference: str
     amount: Money
-    payment_id: str | None = None
+    key: str | None = None
 
 
 class Disputed(msgspec.Struct, frozen=True, tag="disputed"):
@@ -206,8 +206,8 @@ class GatewayEvent(msgspec.Struct, frozen=True):
 class Gateway(Protocol):
     """One gateway. No call is made while a transaction is open, and each ends within 10 s.
 
-    Each raises `GatewayUnavailable` (of which `OutcomeUnknown` asks to repeat the call with the same id),
-    `GatewayMisconfigured`, `UnexpectedAnswer`.
+    Each raises `GatewayUnavailable`, `GatewayMisconfigured`, `UnexpectedAnswer`. After `OutcomeUnknown` and
+    `UnexpectedAnswer` a payment stays pending: repeating the call, or an event, tells what became of it.
     """
 
     @property
