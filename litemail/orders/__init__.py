@@ -7,7 +7,10 @@ from litemail.orders.queries import Order as Order
 from litemail.orders.queries import OrderStatus as OrderStatus
 from litemail.orders.quoting import MaxChargeExceeded as MaxChargeExceeded
 from litemail.orders.quoting import Quote as Quote
+from litemail.orders.quoting import ShownQuote as ShownQuote
+from litemail.orders.quoting import payer_of as payer_of
 from litemail.orders.quoting import quote as quote
+from litemail.orders.quoting import show_quote as show_quote
 from litemail.orders.service import NewItem as NewItem
 from litemail.orders.service import OrderNotFound as OrderNotFound
 from litemail.orders.service import await_payment as await_payment

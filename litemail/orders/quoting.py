@@ -4,20 +4,22 @@ from collections.abc import Sequence
 
 import msgspec
 
+from litemail import wallet, workspaces
 from litemail.billing import Line
 from litemail.kit.db import Tx
 from litemail.kit.errors import Error, Kind
+from litemail.kit.money import Money
 
 
 class MaxChargeExceeded(Error):
     kind = Kind.CONFLICT
     code = "order.max_charge_exceeded"
-    message = "This would cost {total}, which is more than max_charge, {max_charge} (minor units)."
+    message = "This would cost {total} cents, which is more than max_charge allows: {max_charge}."
     action = "Look at the quote with ?dry_run=true and raise max_charge, or order less. Nothing was charged."
 
 
 class Quote(msgspec.Struct, frozen=True):
-    """What `?dry_run=true` shows. Amounts are minor units; `wallet_balance` is what is available, holds taken off."""
+    """Amounts are minor units; `wallet_balance` is what is available, holds taken off."""
 
     lines: list[Line]
     total: int
@@ -25,6 +27,43 @@ class Quote(msgspec.Struct, frozen=True):
     covered: bool
 
 
-async def quote(tx: Tx, lines: Sequence[Line], *, workspace_id: str | None = None) -> Quote:
-    """The quote for the actor's paying workspace, or for `workspace_id` as the one that pays. Changes nothing."""
-    raise NotImplementedError
+class QuotedLine(msgspec.Struct, frozen=True):
+    description: str
+    quantity: int
+    unit_price: Money
+    amount: Money
+
+
+class ShownQuote(msgspec.Struct, frozen=True):
+    lines: list[QuotedLine]
+    total: Money
+    wallet_balance: Money
+    covered: bool
+
+
+async def quote(tx: Tx, lines: Sequence[Line], *, payer: str | None = None) -> Quote:
+    """The quote for the actor's paying workspace, or for `payer`. Changes nothing."""
+    if payer is None:
+        assert tx.actor is not None
+        payer = tx.actor.paying_workspace_id
+    available = (await wallet.balance(tx, payer)).available
+    total = sum(line.amount for line in lines)
+    return Quote(list(lines), total, available, covered=total <= available)
+
+
+async def payer_of(tx: Tx, workspace_id: str) -> str:
+    """Who pays for what is ordered in that workspace."""
+    if tx.actor is not None and tx.actor.workspace_id == workspace_id:
+        return tx.actor.paying_workspace_id
+    return await workspaces.payer_of(tx, workspace_id)
+
+
+def show_line(line: Line) -> QuotedLine:
+    return QuotedLine(line.description, line.quantity, Money(line.unit_price), Money(line.amount))
+
+
+def show_quote(quote: Quote) -> ShownQuote:
+    """What `?dry_run=true` and a 402 show."""
+    return ShownQuote(
+        [show_line(line) for line in quote.lines], Money(quote.total), Money(quote.wallet_balance), quote.covered
+    )
