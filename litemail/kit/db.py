@@ -112,9 +112,16 @@ class Tx:
             async with self.connection.cursor() as cursor:
                 await cursor.executemany(query, rows)
 
-    async def enter(self, workspace_id: str) -> None:
-        """Goes on in another workspace of the same actor, from here to the end of the transaction."""
-        await self._run("SELECT set_config('litemail.workspace_id', %(id)s, true)", {"id": workspace_id})
+    async def enter(self, workspace_id: str, *, paying_workspace_id: str | None = None) -> None:
+        """Goes on in another workspace of the same actor, from here to the end of the transaction.
+
+        `paying_workspace_id` left out: its wallet, orders and invoices are its own.
+        """
+        await self._run(
+            "SELECT set_config('litemail.workspace_id', %(id)s, true),"
+            " set_config('litemail.paying_workspace_id', %(payer)s, true)",
+            {"id": workspace_id, "payer": paying_workspace_id or workspace_id},
+        )
 
     async def emit(
         self,
