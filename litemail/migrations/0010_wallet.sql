@@ -309,3 +309,6 @@ BEGIN
         FROM ledger_accounts a LEFT JOIN auto_recharges r ON r.workspace_id = a.workspace_id
         WHERE a.workspace_id = workspace AND a.account = 'wallet';
 END $$;
+
+INSERT INTO ledger_accounts (workspace_id, account)
+    SELECT id, unnest(ARRAY['wallet', 'hold', 'revenue', 'gateway', 'grants']) FROM workspaces;

@@ -3,14 +3,6 @@
 Amounts are integers of minor units. A wallet belongs to the workspace that pays (`actor.paying_workspace_id`).
 """
 
-from litemail.wallet.ledger import BadAmount as BadAmount
-from litemail.wallet.ledger import HoldExceeded as HoldExceeded
-from litemail.wallet.ledger import InsufficientFunds as InsufficientFunds
-from litemail.wallet.ledger import KeyReused as KeyReused
-from litemail.wallet.ledger import NothingHeld as NothingHeld
-from litemail.wallet.ledger import Posted as Posted
-from litemail.wallet.ledger import RefundExceeded as RefundExceeded
-from litemail.wallet.ledger import WalletMissing as WalletMissing
 from litemail.wallet.ledger import adjust as adjust
 from litemail.wallet.ledger import balance as balance
 from litemail.wallet.ledger import capture as capture
@@ -33,6 +25,14 @@ from litemail.wallet.payments import get_payment as get_payment
 from litemail.wallet.payments import open_checkout as open_checkout
 from litemail.wallet.payments_queries import Payment as Payment
 from litemail.wallet.payments_queries import PaymentMethod as PaymentMethod
+from litemail.wallet.posting import BadAmount as BadAmount
+from litemail.wallet.posting import HoldExceeded as HoldExceeded
+from litemail.wallet.posting import InsufficientFunds as InsufficientFunds
+from litemail.wallet.posting import KeyReused as KeyReused
+from litemail.wallet.posting import NothingHeld as NothingHeld
+from litemail.wallet.posting import Posted as Posted
+from litemail.wallet.posting import RefundExceeded as RefundExceeded
+from litemail.wallet.posting import WalletMissing as WalletMissing
 from litemail.wallet.proof import Difference as Difference
 from litemail.wallet.proof import first_difference as first_difference
 from litemail.wallet.recharge_queries import AutoRecharge as AutoRecharge

@@ -9,7 +9,7 @@ import structlog
 from litemail.kit.db import Database
 from litemail.kit.jobs import Job
 from litemail.providers.payments import GatewayError, Gateways
-from litemail.wallet import ledger, payments_queries, recharging, settling
+from litemail.wallet import payments_queries, posting, recharging, settling
 
 UNHEARD_OF = timedelta(minutes=5)
 """A pending payment is asked about when nobody has told anything of it for so long."""
@@ -29,7 +29,7 @@ async def retry_declined(*, database: Database) -> None:
     """Enqueues the next attempts of declined cards that are due."""
     async with database.begin_system("declined recharges") as tx:
         for workspace_id in await recharging.due_recharges(tx):
-            await ledger.enqueue_recharge(tx, workspace_id)
+            await posting.enqueue_recharge(tx, workspace_id)
 
 
 async def check_payments(*, database: Database, gateways: Gateways) -> None:
@@ -55,7 +55,7 @@ async def check_payments(*, database: Database, gateways: Gateways) -> None:
 
 
 JOBS: Mapping[str, Job] = {
-    ledger.RECHARGE_JOB: recharge,
+    posting.RECHARGE_JOB: recharge,
     "wallet.retry_declined": retry_declined,
     "wallet.check_payments": check_payments,
 }

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from litemail.kit.db import Tx
 from litemail.kit.errors import Problem
-from litemail.wallet import ledger
+from litemail.wallet import posting
 from litemail.wallet import recharge_queries as queries
 
 RETRY_AFTER = (timedelta(hours=1), timedelta(days=1), timedelta(days=3))
@@ -20,7 +20,7 @@ async def note_success(tx: Tx, workspace_id: str) -> None:
 async def start_afresh(tx: Tx, workspace_id: str) -> None:
     """Another card was saved: earlier declines say nothing about it. It is used at once where the wallet is low."""
     await note_success(tx, workspace_id)
-    await ledger.enqueue_recharge(tx, workspace_id)
+    await posting.enqueue_recharge(tx, workspace_id)
 
 
 async def note_decline(tx: Tx, workspace_id: str, problem: Problem, *, may_retry: bool) -> None:

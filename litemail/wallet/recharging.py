@@ -15,7 +15,7 @@ from litemail.kit.db import Tx
 from litemail.kit.money import Money
 from litemail.kit.stops import stop_here
 from litemail.providers.payments import Charged, ChargeOutcome, Declined, Failed, Gateways, Paid, Payer, Pending
-from litemail.wallet import ledger, payments, settling
+from litemail.wallet import ledger, payments, posting, settling
 from litemail.wallet import payments_queries as payment_queries
 from litemail.wallet import recharge_queries as queries
 from litemail.wallet.payments import Begin
@@ -67,7 +67,7 @@ async def configure(tx: Tx, *, workspace_id: str, enabled: bool, threshold: int,
         data=_told(auto),
     )
     if enabled:
-        await ledger.enqueue_recharge(tx, workspace_id)
+        await posting.enqueue_recharge(tx, workspace_id)
     return auto
 
 

@@ -11,8 +11,8 @@ from litemail.kit.actor import Actor
 from litemail.kit.db import Database
 from litemail.providers.payments import GatewayError, Gateways
 from litemail.wallet import ledger, payments
-from litemail.wallet.ledger import InsufficientFunds
 from litemail.wallet.payments import Begin
+from litemail.wallet.posting import InsufficientFunds, enqueue_recharge
 from litemail.wallet.recharging import RechargeState, recharge
 
 PATIENCE = 10.0
@@ -40,7 +40,7 @@ async def rescue(database: Database, missing: InsufficientFunds, *, actor: Actor
     async with begin() as tx:
         available = (await ledger.balance(tx, missing.workspace_id)).available
         if state == "in_progress":
-            await ledger.enqueue_recharge(tx, missing.workspace_id)
+            await enqueue_recharge(tx, missing.workspace_id)
     shortfall = missing.amount - available
     if shortfall <= 0:
         return None

@@ -3,11 +3,15 @@
 What the wallet no longer has is borne by the operator (account `grants`), since a wallet never goes below zero.
 """
 
+from collections.abc import Mapping
+
 from litemail.kit.db import Tx
 from litemail.providers.payments import Disputed, Refunded, RefundFailed
 from litemail.wallet import ledger, ledger_queries
 from litemail.wallet import payments_queries as queries
+from litemail.wallet.ledger_queries import Account
 from litemail.wallet.payments_queries import Payment
+from litemail.wallet.posting import post
 
 
 async def take_back(tx: Tx, fact: Refunded, *, gateway: str) -> str | None:
@@ -20,7 +24,7 @@ async def take_back(tx: Tx, fact: Refunded, *, gateway: str) -> str | None:
     await ledger_queries.lock(tx, payment.workspace_id)
     available = (await ledger.balance(tx, payment.workspace_id)).available
     taken = min(available, fact.amount.amount)
-    new = await ledger.return_payment(
+    new = await _book(
         tx,
         workspace_id=payment.workspace_id,
         amount=fact.amount.amount,
@@ -50,7 +54,7 @@ async def give_again(tx: Tx, fact: RefundFailed, *, gateway: str) -> str | None:
     payment = await queries.lock_payment_of_charge(tx, fact.charge, gateway=gateway)
     if payment is None:
         return f"the charge {fact.charge} is not known"
-    undone = await ledger.undo_return(
+    undone = await _unbook(
         tx, workspace_id=payment.workspace_id, payment_id=payment.id, reference=f"{gateway}:{fact.reference}"
     )
     if undone:
@@ -76,3 +80,43 @@ async def report_dispute(tx: Tx, fact: Disputed, *, gateway: str) -> str | None:
         data={"amount": fact.amount.amount, "currency": fact.amount.currency, "words": fact.words},
     )
     return None
+
+
+async def _book(tx: Tx, *, workspace_id: str, amount: int, borne: int, payment_id: str, reference: str) -> bool:
+    """Books money that a gateway gave back to a card, `borne` of it by the operator. False where it is booked."""
+    key = f"returned:{reference}"
+    if await ledger_queries.entries_of(tx, workspace_id=workspace_id, key=key):
+        return False
+    posted = await post(
+        tx,
+        _nonzero({"gateway": amount, "wallet": borne - amount, "grants": -borne}),
+        workspace_id=workspace_id,
+        amount=amount,
+        kind="refund",
+        key=key,
+        payment_id=payment_id,
+        description="Refunded to the card",
+    )
+    return posted.new
+
+
+async def _unbook(tx: Tx, *, workspace_id: str, payment_id: str, reference: str) -> bool:
+    """Books that a refund to a card failed after all. False where none was booked, or its failure is."""
+    entries = await ledger_queries.entries_of(tx, workspace_id=workspace_id, key=f"returned:{reference}")
+    if not entries:
+        return False
+    posted = await post(
+        tx,
+        {entry.account: -entry.amount for entry in entries},
+        workspace_id=workspace_id,
+        amount=max(abs(entry.amount) for entry in entries),
+        kind="refund",
+        key=f"returned-again:{reference}",
+        payment_id=payment_id,
+        description="Refund to the card failed",
+    )
+    return posted.new
+
+
+def _nonzero(entries: Mapping[Account, int]) -> Mapping[Account, int]:
+    return {account: amount for account, amount in entries.items() if amount}
