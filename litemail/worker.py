@@ -46,12 +46,21 @@ HANDLERS: Mapping[str, list[str]] = {
 
 @asynccontextmanager
 async def running(
-    *, database: Database, listener: Listener, resources: Mapping[str, object], concurrency: int
+    *,
+    database: Database,
+    listener: Listener,
+    resources: Mapping[str, object],
+    concurrency: int,
+    more_jobs: Mapping[str, Job] | None = None,
+    more_schedules: Mapping[str, str] | None = None,
 ) -> AsyncIterator[None]:
-    """Works on jobs and events while the block lasts. `resources` are what jobs ask for by parameter name."""
+    """Works on jobs and events while the block lasts. `resources` are what jobs ask for by parameter name.
+
+    `more_jobs` and `more_schedules` are those of parts that the worker may not import.
+    """
     pool = WorkerPool(
-        jobs=JOBS,
-        schedules=SCHEDULES,
+        jobs={**JOBS, **(more_jobs or {})},
+        schedules={**SCHEDULES, **(more_schedules or {})},
         resources={"database": database, "listener": listener, **resources},
         concurrency=concurrency,
     )
