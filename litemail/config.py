@@ -72,6 +72,21 @@ class Settings(BaseSettings):
         True, description="Whether a platform's e-mail and password are exchanged for an API key (undocumented calls)."
     )
     worker_concurrency: int = Field(8, ge=1, le=200, description="Jobs that one worker runs at once.")
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/?#]+(/[^\s?#]*[^\s/?#])?$",
+        description="Where people reach the API from outside, without a slash at the end, as payment links show it. "
+        "Unset: the listening address and port.",
+    )
+    stripe_secret_key: SecretStr | None = Field(
+        None, description="Secret key of a Stripe account, `sk_...` or `rk_...`: live workspaces pay through it."
+    )
+    stripe_webhook_secret: SecretStr | None = Field(
+        None, description="Signing secret of the webhook at Stripe, `whsec_...`. Needed with the secret key."
+    )
+    stripe_api_base: str = Field(
+        "https://api.stripe.com", description="Where Stripe's API is. Another one is a test double of it."
+    )
     log_level: Level | None = Field(
         None, description="debug, info, warning or error. Unset: info, or warning when a person watches the terminal."
     )

@@ -27,17 +27,23 @@ from litemail.kit.secrets import Secrets
 from litemail.mailboxes.schemas import MailAccess
 from litemail.providers import mailhost
 from litemail.providers.dns import FixedParent
+from litemail.providers.payments import Gateways
+from litemail.providers.payments.sandbox import PayLinks, SandboxGateway
 from litemail.providers.platform import instantly, registry
 from litemail.servers.dns import Zones, follow
 from litemail.servers.dns import serve as serve_dns
 from litemail.servers.dns.backend import REGISTRY, ZONES, DatabaseBackend
 from litemail.servers.sandbox import api as sandbox_api
+from litemail.servers.sandbox import pay
+from litemail.servers.sandbox.gateway import SqlBooks
 from litemail.web import api
 from litemail.workflows import sign_up
 from litemail.workspaces import roles
 
 NAME_SERVER_POOL = tuple(f"ns{number:02}.litemail.test" for number in range(1, 17))
 MAIL_HOSTNAME = "mail.litemail.test"
+PAY_LINKS = PayLinks(lambda: "http://litemail.test", b"the key of pay links")
+GATEWAY_SECRET = b"the secret that the sandbox's gateway signs with"
 MIGRATIONS = Path(api.__file__).parent.parent / "migrations"
 
 _connect = socket.socket.connect
@@ -220,6 +226,12 @@ async def connection_news(database: Database) -> AsyncIterator[Listener]:
         yield listener
 
 
+@pytest.fixture(scope="session")
+def gateways(database: Database) -> Gateways:
+    """The sandbox's gateway. Its events wait in `sandbox.gateway_events` until somebody delivers them."""
+    return Gateways({"sandbox": SandboxGateway(SqlBooks(database), PAY_LINKS, GATEWAY_SECRET)})
+
+
 class Unheard:
     """Key uses that nobody writes down."""
 
@@ -233,6 +245,7 @@ async def client(
     secrets: Secrets,
     dns_server: Dns,
     connection_news: Listener,
+    gateways: Gateways,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """The API itself, without a socket in between. Sends no credential by itself."""
@@ -259,8 +272,10 @@ async def client(
             "platforms": registry([instantly.adapter()]),
             "guards": guards(),
             "listener": connection_news,
+            "gateways": gateways,
         },
         more_routes=sandbox_api.ROUTES,
+        pages=[pay.router(pay.Desk(database, PAY_LINKS))],
     )
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://litemail.test") as made:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from litemail import worker
-from litemail.app import outside
+from litemail.app import outside, payments
 from litemail.app.house import House, Part
 from litemail.app.uses import KeyUses
 from litemail.domains import Parents
@@ -24,6 +24,7 @@ from litemail.servers import dns, imap, smtp
 from litemail.servers.dns.backend import DatabaseBackend
 from litemail.servers.imap.backend import MailboxBackend as ImapMailboxes
 from litemail.servers.sandbox import api as sandbox_api
+from litemail.servers.sandbox import gateway_jobs, pay
 from litemail.servers.sandbox import instantly as instantly_twin
 from litemail.servers.sandbox import platforms_api as sandbox_platforms_api
 from litemail.servers.sandbox.app import create_app
@@ -143,6 +144,8 @@ async def worker_part(house: House) -> AsyncIterator[Mapping[str, int]]:
         listener=house.listener,
         resources=_resources(house),
         concurrency=house.settings.worker_concurrency,
+        more_jobs=gateway_jobs.JOBS,
+        more_schedules=gateway_jobs.SCHEDULES,
     ):
         yield {}
 
@@ -160,6 +163,7 @@ async def api_part(house: House) -> AsyncIterator[Mapping[str, int]]:
         ready=_readiness(house),
         resources={**_resources(house), "closing": closing},
         more_routes=[*sandbox_api.ROUTES, *sandbox_platforms_api.ROUTES],
+        pages=[pay.router(pay.Desk(house.database, payments.pay_links(house)))],
     )
     async with uses.written_down():
         server = await http_server.serve(app, host=settings.host, port=settings.http_port, setting="LITEMAIL_HTTP_PORT")
@@ -216,6 +220,8 @@ def _resources(house: House) -> Mapping[str, object]:
         "platforms": platforms,
         "twins": SqlStore(house.database),
         "guards": mode_guards,
+        "gateways": payments.gateways(house),
+        "gateway_hook": payments.gateway_hook(house),
         "doors": outside.doors(house, mode_guards, platforms),
     }
 

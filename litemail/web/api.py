@@ -20,7 +20,7 @@ from litemail.mailboxes import api as mailboxes_api
 from litemail.overview import api as overview_api
 from litemail.platforms import api as platforms_api
 from litemail.users import api as users_api
-from litemail.web import auth, openapi, system
+from litemail.web import auth, gateways, openapi, system
 from litemail.web.body import check_body
 from litemail.web.edge import Edge
 from litemail.web.errors import MAX_BODY, render_error
@@ -41,6 +41,7 @@ ROUTES: Sequence[HTTPRouteHandler] = (
     *connections_api.ROUTES,
     *workflows_api.ROUTES,
     *overview_api.ROUTES,
+    *gateways.ROUTES,
 )
 
 
@@ -53,8 +54,12 @@ def create(
     ready: system.Ready,
     resources: Mapping[str, object],
     more_routes: Sequence[HTTPRouteHandler] = (),
+    pages: Sequence[Router] = (),
 ) -> Litestar:
-    """The API. `resources` are handed to routes by name, `more_routes` are those of parts that `web` may not import."""
+    """The API. `resources` are handed to routes by name, `more_routes` are those of parts that `web` may not import.
+
+    `pages` are at the root, outside of /v1 and of authentication: their links are their authority.
+    """
     authenticator = auth.Authenticator(
         database=database, secrets=secrets, limiter=RateLimiter(rate_limit), key_uses=key_uses
     )
@@ -75,7 +80,7 @@ def create(
         },
     )
     app = Litestar(
-        route_handlers=[v1, *system.probes(ready), system.contract],
+        route_handlers=[v1, *pages, *system.probes(ready), system.contract],
         middleware=[UnitOfWork(secrets)],
         exception_handlers={Replay: render_replay, Exception: render_error},
         plugins=[PydanticPlugin(validate_strict=True)],

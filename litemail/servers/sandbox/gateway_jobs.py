@@ -26,11 +26,16 @@ log = structlog.get_logger("sandbox")
 
 
 @dataclass(frozen=True)
-class GatewayHook:
-    """Where events are sent: the URL as of now (its port may change), through which guard, signed with what."""
-
-    url: Callable[[], str]
+class HookDoor:
+    url: str
     guard: Guard
+
+
+@dataclass(frozen=True)
+class GatewayHook:
+    """Where events are sent, as of now (ports may change), and signed with what. `door` raises ServerNotStarted."""
+
+    door: Callable[[], HookDoor]
     secret: bytes = field(repr=False)
 
 
@@ -39,15 +44,15 @@ async def deliver(*, database: Database, gateway_hook: GatewayHook) -> None:
 
     Whoever else delivers at the same time does no harm: an event told twice counts once.
     """
-    answers = True
-    async with gateway_hook.guard.http_client(timeout=_SECONDS, total=_SECONDS) as client:
+    answers, door = True, gateway_hook.door()
+    async with door.guard.http_client(timeout=_SECONDS, total=_SECONDS) as client:
         while answers:
             async with database.begin_system(_REASON) as tx:
                 untold = await queries.list_untold(tx, since=tx.now - GIVEN_UP, limit=_AT_ONCE)
             told: list[str] = []
             refused: list[str] = []
             for event in untold:
-                taken = await _tell(event, client, gateway_hook)
+                taken = await _tell(event, client, url=door.url, secret=gateway_hook.secret)
                 if taken is None:
                     answers = False
                     break
@@ -68,12 +73,12 @@ async def tidy(*, database: Database) -> None:
             await tx.enqueue(gateway.DELIVER, once=gateway.DELIVER)
 
 
-async def _tell(event: Untold, client: httpx.AsyncClient, hook: GatewayHook) -> bool | None:
+async def _tell(event: Untold, client: httpx.AsyncClient, *, url: str, secret: bytes) -> bool | None:
     """Whether the webhook took the event; None when it did not answer."""
     body = event.body.encode()
-    signed = standard_webhooks.sign(body, message_id=event.id, secret=hook.secret, now=clock.now())
+    signed = standard_webhooks.sign(body, message_id=event.id, secret=secret, now=clock.now())
     try:
-        answer = await client.post(hook.url(), content=body, headers={**signed, "content-type": "application/json"})
+        answer = await client.post(url, content=body, headers={**signed, "content-type": "application/json"})
     except (Error, httpx.HTTPError) as error:
         log.warning("the webhook of the sandbox's gateway does not answer", gateway_event=event.id, reason=str(error))
         return None
