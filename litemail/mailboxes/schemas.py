@@ -10,9 +10,11 @@ from litemail.kit.clock import rfc3339
 from litemail.kit.errors import Problem
 from litemail.kit.ports import PortBook
 from litemail.kit.wire import RequestModel, Timestamp
+from litemail.mailboxes.creating import Buying, Wanted
 from litemail.mailboxes.queries import Mailbox as MailboxRow
 from litemail.mailboxes.queries import Status
-from litemail.mailboxes.service import Changes, Wanted
+from litemail.mailboxes.service import Changes
+from litemail.orders import Quote, ShownQuote, show_quote
 
 PersonName = Annotated[str, Field(min_length=1, max_length=100)]
 DisplayName = Annotated[str, Field(min_length=1, max_length=200)]
@@ -24,7 +26,20 @@ Tags = Annotated[list[Tag], Field(max_length=20)]
 Security = Literal["tls", "starttls"]
 
 
-class MailboxCreate(RequestModel):
+MaxCharge = Annotated[int, Field(ge=0, le=1_000_000_000)]
+
+
+class _Spending(RequestModel):
+    """With `buy_slots`, slots that are missing are bought, for `max_charge` (minor units) at the most."""
+
+    buy_slots: bool = False
+    max_charge: MaxCharge | None = None
+
+    def buying(self) -> Buying:
+        return Buying(self.buy_slots, self.max_charge)
+
+
+class MailboxItem(RequestModel):
     """`domain` is a name or an id. Without `password` a strong one is generated."""
 
     domain: Annotated[str, Field(min_length=1, max_length=253)]
@@ -49,9 +64,17 @@ class MailboxCreate(RequestModel):
         )
 
 
-class MailboxesCreate(RequestModel):
-    mailboxes: Annotated[list[MailboxCreate], Field(min_length=1, max_length=1000)]
+class MailboxCreate(MailboxItem, _Spending):
+    """One mailbox."""
+
+
+class MailboxesCreate(_Spending):
+    mailboxes: Annotated[list[MailboxItem], Field(min_length=1, max_length=1000)]
     all_or_nothing: bool = False
+
+
+class MailboxRestore(_Spending):
+    """How a slot is paid for when none is free."""
 
 
 class MailboxUpdate(RequestModel):
@@ -93,6 +116,12 @@ class Mailbox(msgspec.Struct, frozen=True):
     removal_at: Timestamp | None
     failure: Problem | None
     created_at: Timestamp
+
+
+class Quoted(msgspec.Struct, frozen=True):
+    """The answer to `?dry_run=true`."""
+
+    quote: ShownQuote
 
 
 class Access(msgspec.Struct, frozen=True):
@@ -140,7 +169,7 @@ def show(row: MailboxRow) -> Mailbox:
         display_name=row.display_name,
         status=row.status,
         mail_host=row.mail_host,
-        subscription_id=None,
+        subscription_id=row.subscription_id,
         avatar_url=row.avatar_url,
         signature=row.signature,
         tags=row.tags,
@@ -148,3 +177,7 @@ def show(row: MailboxRow) -> Mailbox:
         failure=row.failure,
         created_at=rfc3339(row.created_at),
     )
+
+
+def quoted(quote: Quote) -> Quoted:
+    return Quoted(show_quote(quote))
