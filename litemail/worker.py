@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import ModuleType
 
 import structlog
@@ -15,13 +15,24 @@ from litemail.kit.jobs import Job, WorkerPool
 from litemail.kit.notify import Listener
 from litemail.mailboxes import jobs as mailboxes_jobs
 from litemail.platforms import jobs as platforms_jobs
+from litemail.wallet import jobs as wallet_jobs
+from litemail.workflows import jobs as workflows_jobs
 
 CONSUMER = "jobs"
 """The name of our place in the stream of events."""
 LOOK_ANYWAY = 5.0
 """Seconds after which events are looked for without a notification."""
+LOOK_SOON = 0.05
+"""The same, where events wait for the end of an older transaction, which notifies nobody."""
 
-_SLICES: Iterable[ModuleType] = (connections_jobs, platforms_jobs, mailboxes_jobs, domains_jobs)
+_SLICES: Iterable[ModuleType] = (
+    connections_jobs,
+    platforms_jobs,
+    mailboxes_jobs,
+    domains_jobs,
+    wallet_jobs,
+    workflows_jobs,
+)
 
 log = structlog.get_logger("worker")
 
@@ -32,9 +43,7 @@ async def tidy(*, database: Database) -> None:
         await idempotency.delete_old_answers(tx)
 
 
-JOBS: Mapping[str, Job] = {"worker.tidy": tidy} | {
-    name: job for module in _SLICES for name, job in module.JOBS.items()
-}
+JOBS: Mapping[str, Job] = {"worker.tidy": tidy} | {name: job for module in _SLICES for name, job in module.JOBS.items()}
 SCHEDULES: Mapping[str, str] = {"worker.tidy": "17 * * * *"} | {
     name: cron for module in _SLICES for name, cron in module.SCHEDULES.items()
 }
@@ -76,16 +85,20 @@ async def running(
 async def _dispatch(database: Database, listener: Listener) -> None:
     async with listener.subscribe(outbox.CHANNEL) as news:
         while True:
+            pause = LOOK_ANYWAY
             try:
                 while await dispatch_events(database):
                     pass
+                async with database.begin_system("look for events") as tx:
+                    if await outbox.is_waiting(tx.connection, CONSUMER):
+                        pause = LOOK_SOON
             except DatabaseUnavailable as error:
-                log.warning("no look at events this time", reason=str(error))
-            try:
-                async with asyncio.timeout(LOOK_ANYWAY):
+                log.warning("no look at events this time", reason=error.data.get("reason"))
+            except Exception:
+                log.exception("no look at events this time")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
                     await news.get()
-            except TimeoutError:
-                continue
 
 
 async def dispatch_events(database: Database) -> int:

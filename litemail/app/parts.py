@@ -24,6 +24,7 @@ from litemail.servers import dns, imap, smtp
 from litemail.servers.dns.backend import DatabaseBackend
 from litemail.servers.imap.backend import MailboxBackend as ImapMailboxes
 from litemail.servers.sandbox import api as sandbox_api
+from litemail.servers.sandbox import clock_api as sandbox_clock_api
 from litemail.servers.sandbox import gateway_jobs, pay
 from litemail.servers.sandbox import instantly as instantly_twin
 from litemail.servers.sandbox import platforms_api as sandbox_platforms_api
@@ -162,7 +163,7 @@ async def api_part(house: House) -> AsyncIterator[Mapping[str, int]]:
         key_uses=uses,
         ready=_readiness(house),
         resources={**_resources(house), "closing": closing},
-        more_routes=[*sandbox_api.ROUTES, *sandbox_platforms_api.ROUTES],
+        more_routes=[*sandbox_api.ROUTES, *sandbox_platforms_api.ROUTES, *sandbox_clock_api.ROUTES],
         pages=[pay.router(pay.Desk(house.database, payments.pay_links(house)))],
     )
     async with uses.written_down():
@@ -221,6 +222,7 @@ def _resources(house: House) -> Mapping[str, object]:
         "twins": SqlStore(house.database),
         "guards": mode_guards,
         "gateways": payments.gateways(house),
+        "deliverers": {},
         "gateway_hook": payments.gateway_hook(house),
         "doors": outside.doors(house, mode_guards, platforms),
     }

@@ -34,11 +34,11 @@ class Duration(msgspec.Struct, frozen=True):
         return add_months(moment, self.months, anchor_day=moment.day) + self.rest
 
 
-def parse_duration(text: str) -> Duration:
-    """A duration without sign and fractions, ISO 8601-1:2019 section 5.5.2. Raises BadDuration."""
+def parse_duration(text: str, *, field: str | None = None) -> Duration:
+    """A duration without sign and fractions, ISO 8601-1:2019 section 5.5.2. Raises BadDuration, which names `field`."""
     match = _DURATION.fullmatch(text)
     if match is None:
-        raise BadDuration(text=text[:50])
+        raise BadDuration(text=text[:50], field=field)
     numbers = {name: int(digits or 0) for name, digits in match.groupdict().items()}
     return Duration(
         months=numbers.pop("years") * _MONTHS_A_YEAR + numbers.pop("months"),

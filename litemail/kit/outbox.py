@@ -39,6 +39,15 @@ _CURSOR = """
 SELECT xid::text::bigint AS xid, number FROM event_cursors WHERE consumer = %(consumer)s FOR UPDATE SKIP LOCKED
 """
 
+_NEW_CURSOR = """
+INSERT INTO event_cursors (consumer) VALUES (%(consumer)s) ON CONFLICT DO NOTHING
+"""
+
+_WAITING = """
+SELECT EXISTS (SELECT FROM events e JOIN event_cursors c ON c.consumer = %(consumer)s
+               WHERE (e.xid, e.number) > (c.xid, c.number))
+"""
+
 _ADVANCE = """
 UPDATE event_cursors SET xid = %(xid)s::text::xid8, number = %(number)s WHERE consumer = %(consumer)s
 """
@@ -103,9 +112,11 @@ async def consume(
 ) -> int:
     """Hands the next events to `handle` and moves the cursor, all in the caller's transaction.
 
-    Returns how many there were; 0 also when another process is at it.
+    Returns how many there were; 0 also when another process is at it. A new consumer starts with the oldest event.
     """
     row = await (await connection.execute(_CURSOR, {"consumer": consumer})).fetchone()
+    if row is None and (await connection.execute(_NEW_CURSOR, {"consumer": consumer})).rowcount:
+        row = await (await connection.execute(_CURSOR, {"consumer": consumer})).fetchone()
     if row is None:
         return 0
     cursor = await connection.execute(_READ, {"xid": str(row[0]), "number": row[1], "limit": limit})
@@ -117,3 +128,22 @@ async def consume(
             _ADVANCE, {"consumer": consumer, "xid": str(events[-1].xid), "number": events[-1].number}
         )
     return len(events)
+
+
+async def is_waiting(connection: AsyncConnection, consumer: str) -> bool:
+    """Whether there are events that `consume` has not handed out, perhaps because it may not yet: an older transaction
+    is still running.
+    """
+    row = await (await connection.execute(_WAITING, {"consumer": consumer})).fetchone()
+    return row is not None and bool(row[0])
+
+
+async def count_waiting(connection: AsyncConnection, consumer: str, *, workspace_id: str) -> int:
+    """How many events of a workspace `consume` has not handed out."""
+    cursor = await connection.execute(
+        """SELECT count(*) FROM events e JOIN event_cursors c ON c.consumer = %(consumer)s
+           WHERE (e.xid, e.number) > (c.xid, c.number) AND e.workspace_id = %(workspace_id)s""",
+        {"consumer": consumer, "workspace_id": workspace_id},
+    )
+    row = await cursor.fetchone()
+    return 0 if row is None else int(row[0])

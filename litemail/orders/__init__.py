@@ -15,11 +15,13 @@ from litemail.orders.service import NewItem as NewItem
 from litemail.orders.service import OrderNotFound as OrderNotFound
 from litemail.orders.service import await_payment as await_payment
 from litemail.orders.service import cancel as cancel
+from litemail.orders.service import cancel_unpaid as cancel_unpaid
 from litemail.orders.service import complete as complete
 from litemail.orders.service import confirm_paid as confirm_paid
 from litemail.orders.service import find_by_key as find_by_key
 from litemail.orders.service import get as get
 from litemail.orders.service import list_ as list_
+from litemail.orders.service import list_open as list_open
 from litemail.orders.service import place as place
 from litemail.orders.service import refund as refund
 from litemail.orders.service import settle_items as settle_items

@@ -202,6 +202,13 @@ async def cancel(tx: Tx, order_id: str) -> Order:
     return cancelled
 
 
+async def cancel_unpaid(tx: Tx, payment_id: str) -> None:
+    """Cancels the order that waits for this payment, if one does."""
+    order = await queries.lock_by_payment(tx, payment_id)
+    if order is not None and order.status == "awaiting_payment":
+        await cancel(tx, order.id)
+
+
 async def refund(tx: Tx, order_id: str, *, amount: int, reason: str, key: str) -> Order:
     """Puts part of what was captured back into the wallet, with an invoice of its own; once for each `key`.
 
@@ -224,6 +231,11 @@ async def refund(tx: Tx, order_id: str, *, amount: int, reason: str, key: str) -
     refunded = await queries.add_refunded(tx, order.id, amount)
     await _tell(tx, "order.refunded", refunded)
     return refunded
+
+
+async def list_open(tx: Tx, *, limit: int = 1_000) -> list[Order]:
+    """Orders that are to be fulfilled, oldest first."""
+    return await queries.list_open(tx, limit=limit)
 
 
 async def find_by_key(tx: Tx, key: str) -> Order | None:

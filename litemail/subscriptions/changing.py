@@ -7,7 +7,7 @@ import msgspec
 from litemail import orders, workspaces
 from litemail.billing import Line
 from litemail.kit.db import Tx
-from litemail.kit.errors import Error, Invalid, Kind
+from litemail.kit.errors import Error, Kind
 from litemail.kit.stops import stop_here
 from litemail.orders import Quote
 from litemail.subscriptions import queries
@@ -37,6 +37,13 @@ class NothingToChange(Error):
     code = "subscription.nothing_to_change"
     message = "Subscription {subscription_id} is like that already."
     action = "Ask for another plan, interval or number of add-on mailboxes."
+
+
+class ChangeMissing(Error):
+    kind = Kind.INVALID
+    code = "subscription.change_missing"
+    message = "The request names nothing to change."
+    action = "Send plan, interval, addon_mailboxes, or cancel_at_period_end: false."
 
 
 class SlotsInUse(Error):
@@ -74,8 +81,8 @@ async def change(
     interval starts a new one). Fewer slots, a lower price or a shorter interval waits for the renewal. What the
     subscription has already takes back a change that waits.
 
-    Raises SubscriptionNotFound, SubscriptionCancelled, PaymentDue, NothingToChange, SlotsInUse, UnknownPlan, Invalid,
-    and as `orders.place`.
+    Raises SubscriptionNotFound, SubscriptionCancelled, PaymentDue, NothingToChange, ChangeMissing, SlotsInUse,
+    UnknownPlan, and as `orders.place`.
     """
     subscription = await lock(tx, subscription_id)
     _check_open(subscription)
@@ -85,7 +92,7 @@ async def change(
         await tell(tx, "subscription.cancellation_taken_back", await get(tx, subscription_id))
     if plan is None and interval is None and addon_mailboxes is None:
         if not take_back:
-            raise Invalid
+            raise ChangeMissing
         return await get(tx, subscription_id), NO_PRORATION
     _check_paid(subscription)
     wanted = await _wanted(tx, subscription, plan=plan, interval=interval, addon_mailboxes=addon_mailboxes)
@@ -107,15 +114,18 @@ async def quote_change(
     plan: str | None = None,
     interval: Interval | None = None,
     addon_mailboxes: int | None = None,
+    take_back: bool = False,
 ) -> Quote:
     """What `change` would cost now; a change that waits for the renewal costs nothing now. Raises as `change`."""
     subscription = await get(tx, subscription_id)
     _check_open(subscription)
     if plan is None and interval is None and addon_mailboxes is None:
+        if not take_back:
+            raise ChangeMissing
         return await orders.quote(tx, [])
     _check_paid(subscription)
     wanted = await _wanted(tx, subscription, plan=plan, interval=interval, addon_mailboxes=addon_mailboxes)
-    if wanted == subscription.terms and subscription.pending:
+    if wanted == subscription.terms and (subscription.pending or (take_back and subscription.cancel_at_period_end)):
         return await orders.quote(tx, [])
     return await orders.quote(tx, (await _plan(tx, subscription, wanted)).lines)
 

@@ -1,6 +1,7 @@
 """The API as an ASGI application: routes under /v1, one guard, one transaction a request, one shape of errors."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 from litestar import Litestar, Request, Router
@@ -17,15 +18,19 @@ from litemail.kit.db import Database
 from litemail.kit.pagination import MAX_LIMIT, PageRequest, decode_cursor
 from litemail.kit.secrets import Secrets
 from litemail.mailboxes import api as mailboxes_api
+from litemail.orders import api as orders_api
 from litemail.overview import api as overview_api
 from litemail.platforms import api as platforms_api
+from litemail.providers.payments import Gateways
+from litemail.subscriptions import api as subscriptions_api
 from litemail.users import api as users_api
+from litemail.wallet import InsufficientFunds, rescue
 from litemail.web import auth, gateways, openapi, system
 from litemail.web.body import check_body
 from litemail.web.edge import Edge
 from litemail.web.errors import MAX_BODY, render_error
 from litemail.web.limits import RateLimiter
-from litemail.web.unit import Replay, UnitOfWork, provide_tx, render_replay
+from litemail.web.unit import Replay, Rescuer, UnitOfWork, provide_tx, render_missing, render_replay
 from litemail.workflows import api as workflows_api
 from litemail.workspaces import api as workspaces_api
 from litemail.zones import api as zones_api
@@ -39,6 +44,8 @@ ROUTES: Sequence[HTTPRouteHandler] = (
     *mailboxes_api.ROUTES,
     *platforms_api.ROUTES,
     *connections_api.ROUTES,
+    *subscriptions_api.ROUTES,
+    *orders_api.ROUTES,
     *workflows_api.ROUTES,
     *overview_api.ROUTES,
     *gateways.ROUTES,
@@ -81,8 +88,12 @@ def create(
     )
     app = Litestar(
         route_handlers=[v1, *pages, *system.probes(ready), system.contract],
-        middleware=[UnitOfWork(secrets)],
-        exception_handlers={Replay: render_replay, Exception: render_error},
+        middleware=[UnitOfWork(secrets, _rescuer(database, resources.get("gateways")))],
+        exception_handlers={
+            Replay: render_replay,
+            InsufficientFunds: render_missing,
+            Exception: render_error,
+        },
         plugins=[PydanticPlugin(validate_strict=True)],
         openapi_config=openapi.CONFIG,
         request_max_body_size=MAX_BODY,
@@ -91,6 +102,11 @@ def create(
     )
     app.asgi_handler = Edge(app.asgi_handler)  # its middlewares run inside of routes only
     return app
+
+
+def _rescuer(database: Database, gateways: object) -> Rescuer | None:
+    """An API without payment gateways has nothing to rescue a request with."""
+    return partial(rescue, database, gateways=gateways) if isinstance(gateways, Gateways) else None
 
 
 def _provide(value: object) -> Provide:
