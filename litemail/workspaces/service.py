@@ -106,7 +106,6 @@ async def update(tx: Tx, workspace_id: str, *, name: str, billing_workspace_id: 
         billing_workspace_id = None
     if billing_workspace_id is not None and billing_workspace_id != before.billing_workspace_id:
         _check_key_reaches_payer(tx.actor, billing_workspace_id)
-    if billing_workspace_id is not None:
         await _check_billing_workspace(tx, billing_workspace_id, owner_id=owner_id, mode=before.mode)
     await queries.update_workspace(tx, workspace_id, name=name, billing_workspace_id=billing_workspace_id)
     await tx.emit(
