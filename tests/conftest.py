@@ -34,6 +34,7 @@ from litemail.servers.dns import Zones, follow
 from litemail.servers.dns import serve as serve_dns
 from litemail.servers.dns.backend import REGISTRY, ZONES, DatabaseBackend
 from litemail.servers.sandbox import api as sandbox_api
+from litemail.servers.sandbox import clock_api as sandbox_clock_api
 from litemail.servers.sandbox import pay
 from litemail.servers.sandbox.gateway import SqlBooks
 from litemail.web import api
@@ -274,7 +275,7 @@ async def client(
             "listener": connection_news,
             "gateways": gateways,
         },
-        more_routes=sandbox_api.ROUTES,
+        more_routes=[*sandbox_api.ROUTES, *sandbox_clock_api.ROUTES],
         pages=[pay.router(pay.Desk(database, PAY_LINKS))],
     )
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
@@ -297,5 +298,5 @@ async def as_person(client: httpx.AsyncClient, person: Person) -> Callable[..., 
 async def eventually(check: Callable[[], Awaitable[bool]], *, seconds: float = 10) -> None:
     """Polls until the check is true; fails after the deadline."""
     async with asyncio.timeout(seconds):
-        while not await check():  # noqa: ASYNC110 - it may look into the database or another process
+        while not await check():
             await asyncio.sleep(0.02)
