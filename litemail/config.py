@@ -2,6 +2,7 @@
 variables, `litemail.toml` in the data folder, the defaults here.
 """
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -72,6 +73,19 @@ class Settings(BaseSettings):
         True, description="Whether a platform's e-mail and password are exchanged for an API key (undocumented calls)."
     )
     worker_concurrency: int = Field(8, ge=1, le=200, description="Jobs that one worker runs at once.")
+    tax_rate: Decimal = Field(
+        Decimal(0),
+        ge=0,
+        le=100,
+        decimal_places=2,
+        description="Percent of tax that all prices contain, as invoices from now on show it: 19 or 7.75.",
+    )
+    invoice_seller: str = Field(
+        "Litemail",
+        min_length=1,
+        max_length=1000,
+        description="Who sells, as invoices from now on show it: name, address, tax number, in several lines.",
+    )
     public_url: str | None = Field(
         None,
         pattern=r"^https?://[^\s/?#]+(/[^\s?#]*[^\s/?#])?$",

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from litemail import worker
-from litemail.app import outside, payments
+from litemail.app import outside, payments, terms
 from litemail.app.house import House, Part
 from litemail.app.uses import KeyUses
 from litemail.domains import Parents
@@ -140,6 +140,7 @@ async def sandbox_part(house: House) -> AsyncIterator[Mapping[str, int]]:
 
 @asynccontextmanager
 async def worker_part(house: House) -> AsyncIterator[Mapping[str, int]]:
+    await terms.publish(house)
     async with worker.running(
         database=house.database,
         listener=house.listener,
@@ -154,6 +155,7 @@ async def worker_part(house: House) -> AsyncIterator[Mapping[str, int]]:
 @asynccontextmanager
 async def api_part(house: House) -> AsyncIterator[Mapping[str, int]]:
     settings = house.settings
+    await terms.publish(house)
     uses = KeyUses(house.database)
     closing = asyncio.Event()
     app = web_api.create(
