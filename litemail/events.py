@@ -18,5 +18,13 @@ TYPES: dict[str, str] = {
     "connection.retried": "The failed inboxes of a connection are tried again.",
     "inbox.connected": "An inbox is connected to a sending platform.",
     "inbox.failed": "An inbox could not be connected; the data says why.",
+    "mailbox.removal_scheduled": "A mailbox goes at the next renewal of its subscription; the data says when.",
+    "mailbox.removal_cancelled": "A mailbox that was to go at the next renewal stays.",
+    "mailbox.restored": "A removed mailbox is back, with its mail.",
+    "mailbox.suspended": "A mailbox receives nothing and nobody signs in, by its owner's wish or for want of payment.",
+    "mailbox.resumed": "A suspended mailbox receives, sends and can be signed in to again.",
+    "billing.details_created": "Billing details were entered.",
+    "billing.details_updated": "Billing details were changed.",
+    "invoice.issued": "An order was invoiced, or its refund.",
 }
 """Each type and what it says. `public` ones reach webhooks, live updates and the audit log, `audit` ones only that."""
