@@ -47,6 +47,8 @@ from litemail.providers.payments.stripe_declines import declined
 from litemail.providers.payments.stripe_http import NAME, GuardedClient
 
 API_BASE = "https://api.stripe.com"
+SECONDS = 9.0
+"""How long one call may take."""
 TOLERANCE = 300.0
 """Seconds that the time in a signature may be away from ours; Stripe's own default."""
 
@@ -93,12 +95,13 @@ class StripeGateway:
         guard: Guard,
         return_url: Callable[[], str],
         api_base: str = API_BASE,
+        seconds: float = SECONDS,
     ) -> None:
         self._webhook_secret = webhook_secret
         self._return_url = return_url
         self._api = stripe.StripeClient(
             secret_key,
-            http_client=GuardedClient(guard),
+            http_client=GuardedClient(guard, seconds=seconds),
             base_addresses={"api": api_base.rstrip("/")},
             max_network_retries=0,
         ).v1

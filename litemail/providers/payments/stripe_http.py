@@ -11,7 +11,6 @@ from litemail.kit.outbound import Guard
 from litemail.providers.payments.errors import GatewayMisconfigured, GatewayUnavailable, OutcomeUnknown
 
 NAME = "Stripe"
-SECONDS = 9.0
 _MOST_BYTES = 1024 * 1024
 _NOTHING_SENT = (outbound.ConnectFailed, outbound.ConnectTimeout, outbound.LookupFailed, outbound.TlsFailed)
 _ANSWER_UNREAD = (outbound.BodyTooLarge, outbound.EncodingNotAsked, httpx.HTTPError)
@@ -25,17 +24,21 @@ class GuardedClient(stripe.HTTPClient):
 
     name = "httpx"
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, *, seconds: float) -> None:
         super().__init__()
         self._guard = guard
+        self._seconds = seconds
 
     async def request_async(
         self, method: str, url: str, headers: Mapping[str, str], post_data: str | None = None
     ) -> tuple[bytes, int, Mapping[str, str]]:
         lost = GatewayUnavailable if method == "get" else OutcomeUnknown
+        sent = {name.lower(): value for name, value in headers.items()} | _OURS
         try:
-            async with self._guard.http_client(timeout=SECONDS, total=SECONDS, max_body=_MOST_BYTES) as client:
-                answer = await client.request(method, url, headers={**headers, **_OURS}, content=post_data)
+            async with self._guard.http_client(
+                timeout=self._seconds, total=self._seconds, max_body=_MOST_BYTES
+            ) as client:
+                answer = await client.request(method, url, headers=sent, content=post_data)
         except _NOTHING_SENT as error:
             raise GatewayUnavailable(gateway=NAME, reason=str(error).rstrip(".")) from error
         except _ANSWER_UNREAD as error:
