@@ -1,7 +1,7 @@
 """What subscriptions cost and when their periods end: pure functions over plans, intervals and times."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import msgspec
@@ -12,6 +12,7 @@ from litemail.kit.calendar import add_months
 Interval = Literal["month", "quarter", "year"]
 
 MONTHS: Mapping[Interval, int] = {"month": 1, "quarter": 3, "year": 12}
+_SECOND = timedelta(seconds=1)
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -87,9 +88,9 @@ NO_PRORATION = Proration(0, 0, 0)
 
 
 def share(price: int, *, now: datetime, start: datetime, end: datetime) -> int:
-    """The part of a period's price that falls on what is left of it, counted in whole seconds, rounded half up."""
-    whole = int((end - start).total_seconds())
-    left = min(max(int((end - now).total_seconds()), 0), whole)
+    """The part of a period's price that falls on what is left of it, rounded half up. Only whole seconds have passed."""
+    whole = (end - start) // _SECOND
+    left = whole - min(max((now - start) // _SECOND, 0), whole)
     return (2 * price * left + whole) // (2 * whole)
 
 
