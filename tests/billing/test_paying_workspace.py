@@ -145,7 +145,7 @@ async def test_row_level_security_shows_only_who_pays(agency: Agency, database: 
     for place in (agency.home, agency.client, agency.other):
         async with database.begin(place.actor) as tx:
             for table in ("billing_details", "invoices", "ledger_accounts"):
-                owners = await tx.values(str, f"SELECT DISTINCT workspace_id FROM {table}")  # type: ignore[arg-type]
+                owners = await tx.values(str, f"SELECT DISTINCT workspace_id FROM {table}")
                 assert owners == [place.payer]
     async with database.begin(agency.client.actor) as tx:
         changed = await tx.execute(
