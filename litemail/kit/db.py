@@ -17,6 +17,7 @@ from typing import LiteralString, TypeVar
 import msgspec
 import structlog
 from psycopg import AsyncConnection, AsyncCursor, OperationalError, errors, sql
+from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
@@ -63,7 +64,7 @@ class DatabaseBusy(DatabaseUnavailable):
 
 
 class NotCommitted(Error):
-    """PostgreSQL answers COMMIT with a mere ROLLBACK when somebody swallowed the error of a statement."""
+    """Somebody swallowed the error of a statement: PostgreSQL would answer COMMIT with a mere ROLLBACK."""
 
     code = "database.not_committed"
     message = "The transaction had failed before it was to be committed."
@@ -76,6 +77,15 @@ class Tx:
         self.connection = connection
         self.actor = actor
         self.now = now
+        self.early = False
+
+    def release_early(self) -> None:
+        """Has COMMIT let go of locks before its record is on disk, so that others need not wait for the disk in turn.
+
+        Nothing is less safe by it: `begin` still ends only when the record is on disk, and whatever others base on
+        what they saw comes after it there. For transactions that lock a row which many want.
+        """
+        self.early = True
 
     async def find(self, shape: type[Shape], query: LiteralString, **parameters: Parameter) -> Shape | None:
         """The row as a Struct, by column names; None when there is none."""
@@ -198,8 +208,8 @@ class Database:
             "BEGIN; SELECT set_config('litemail.user_id', {}, true), set_config('litemail.workspace_id', {}, true),"
             " set_config('litemail.paying_workspace_id', {}, true)"
         ).format(sql.Literal(actor.user_id), sql.Literal(actor.workspace_id), sql.Literal(actor.paying_workspace_id))
-        async with _transaction(self._app, opening) as connection:
-            yield Tx(connection, actor=actor, now=now or clock.now())
+        async with _transaction(self._app, opening, actor=actor, now=now or clock.now()) as tx:
+            yield tx
 
     @asynccontextmanager
     async def begin_system(self, reason: str, *, now: datetime | None = None) -> AsyncIterator[Tx]:
@@ -207,8 +217,8 @@ class Database:
         opening = sql.SQL("BEGIN; SELECT set_config('application_name', {}, true)").format(
             sql.Literal(f"litemail: {reason}"[:63])
         )
-        async with _transaction(self._system, opening) as connection:
-            yield Tx(connection, actor=None, now=now or clock.now())
+        async with _transaction(self._system, opening, actor=None, now=now or clock.now()) as tx:
+            yield tx
 
     @asynccontextmanager
     async def system_statement(self) -> AsyncIterator[Tx]:
@@ -246,22 +256,37 @@ async def _connection(pool: AsyncConnectionPool) -> AsyncIterator[AsyncConnectio
         raise
 
 
+# The last statement is a transaction of its own, which is on disk only after all that were before it; those of many
+# clients share one write. All of it is one round trip.
+_COMMIT_EARLY = "SET LOCAL synchronous_commit = off; COMMIT; SELECT pg_logical_emit_message(true, 'litemail', '')"
+
+
 @asynccontextmanager
-async def _transaction(pool: AsyncConnectionPool, opening: sql.Composed) -> AsyncIterator[AsyncConnection]:
+async def _transaction(
+    pool: AsyncConnectionPool, opening: sql.Composed, *, actor: Actor | None, now: datetime
+) -> AsyncIterator[Tx]:
     connection = await _begin(pool, opening)
+    tx = Tx(connection, actor=actor, now=now)
     try:
         with _said_as_ours():
             try:
-                yield connection
+                yield tx
             except BaseException:
                 if not connection.closed:
                     await connection.execute("ROLLBACK")
                 raise
-            ended = await connection.execute("COMMIT")
-        if ended.statusmessage != "COMMIT":
-            raise NotCommitted
+            await _commit(tx)
     finally:
         await pool.putconn(connection)
+
+
+async def _commit(tx: Tx) -> None:
+    """Raises NotCommitted."""
+    connection = tx.connection
+    if connection.info.transaction_status == TransactionStatus.INERROR:
+        await connection.execute("ROLLBACK")
+        raise NotCommitted
+    await connection.execute(_COMMIT_EARLY if tx.early else "COMMIT")
 
 
 async def _begin(pool: AsyncConnectionPool, opening: sql.Composed) -> AsyncConnection:

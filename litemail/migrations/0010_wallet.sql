@@ -45,10 +45,11 @@ CREATE TABLE ledger_transactions (
 CREATE INDEX ledger_transactions_page ON ledger_transactions (workspace_id, number);
 CREATE INDEX ledger_transactions_order ON ledger_transactions (order_id) WHERE order_id IS NOT NULL;
 
+-- That its transaction and account exist, the trigger of an entry looks itself.
 CREATE TABLE ledger_entries (
     workspace_id typeid NOT NULL,
     account text NOT NULL,
-    number bigint NOT NULL REFERENCES ledger_transactions,
+    number bigint NOT NULL,
     amount bigint NOT NULL CHECK (amount <> 0),
     balance_after bigint NOT NULL,
     PRIMARY KEY (workspace_id, account, number)
@@ -115,6 +116,7 @@ CREATE TABLE payment_methods (
 CREATE UNIQUE INDEX payment_methods_current ON payment_methods (workspace_id) WHERE replaced_at IS NULL;
 
 ALTER TABLE payments ADD FOREIGN KEY (method_id) REFERENCES payment_methods;
+ALTER TABLE ledger_transactions ADD FOREIGN KEY (payment_id) REFERENCES payments;
 
 CREATE TABLE auto_recharges (
     workspace_id typeid PRIMARY KEY REFERENCES workspaces,
@@ -191,10 +193,6 @@ CREATE FUNCTION ledger_lock(workspace text) RETURNS void LANGUAGE plpgsql
     SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     PERFORM FROM ledger_accounts WHERE workspace_id = workspace AND account = 'wallet' FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'workspace % has no wallet', workspace
-            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'wallet_is_open';
-    END IF;
 END $$;
 
 -- What time it is in a workspace, also for who pays through it and may not look into it.
@@ -208,9 +206,13 @@ END $$;
 CREATE FUNCTION ledger_begin_transaction() RETURNS trigger LANGUAGE plpgsql
     SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-    PERFORM ledger_lock(NEW.workspace_id);
+    PERFORM FROM ledger_accounts WHERE workspace_id = NEW.workspace_id AND account = 'wallet' FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'workspace % has no wallet', NEW.workspace_id
+            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'wallet_is_open';
+    END IF;
     NEW.number := nextval('ledger_numbers');
-    NEW.created_at := workspace_time(NEW.workspace_id, NEW.created_at);
+    NEW.created_at := NEW.created_at + (SELECT clock_ahead FROM workspaces WHERE id = NEW.workspace_id);
     RETURN NEW;
 END $$;
 CREATE TRIGGER numbered BEFORE INSERT ON ledger_transactions FOR EACH ROW EXECUTE FUNCTION ledger_begin_transaction();
@@ -232,14 +234,22 @@ BEGIN
     IF whole.order_id IS NULL OR NEW.account NOT IN ('hold', 'revenue') THEN
         RETURN NEW;
     END IF;
-    -- Its row is made first: a CHECK looks at the row proposed for insertion before it finds the conflict.
-    INSERT INTO ledger_orders (order_id, workspace_id) VALUES (whole.order_id, NEW.workspace_id)
-        ON CONFLICT (order_id) DO NOTHING;
-    UPDATE ledger_orders SET
-        held = held + CASE NEW.account WHEN 'hold' THEN NEW.amount ELSE 0 END,
-        captured = captured + CASE NEW.account WHEN 'revenue' THEN greatest(NEW.amount, 0) ELSE 0 END,
-        refunded = refunded + CASE NEW.account WHEN 'revenue' THEN greatest(-NEW.amount, 0) ELSE 0 END
-        WHERE order_id = whole.order_id AND workspace_id = NEW.workspace_id;
+    -- Less is only ever taken from what is there: the CHECKs would refuse it as a row of its own.
+    IF NEW.amount > 0 THEN
+        INSERT INTO ledger_orders AS o (order_id, workspace_id, held, captured)
+            VALUES (whole.order_id, NEW.workspace_id,
+                    CASE NEW.account WHEN 'hold' THEN NEW.amount ELSE 0 END,
+                    CASE NEW.account WHEN 'revenue' THEN NEW.amount ELSE 0 END)
+            ON CONFLICT (order_id) DO UPDATE
+            SET held = o.held + excluded.held, captured = o.captured + excluded.captured
+            WHERE o.workspace_id = excluded.workspace_id;
+    ELSIF NEW.account = 'hold' THEN
+        UPDATE ledger_orders SET held = held + NEW.amount
+            WHERE order_id = whole.order_id AND workspace_id = NEW.workspace_id;
+    ELSE
+        UPDATE ledger_orders SET refunded = refunded - NEW.amount
+            WHERE order_id = whole.order_id AND workspace_id = NEW.workspace_id;
+    END IF;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'order % belongs to another workspace', whole.order_id USING ERRCODE = 'foreign_key_violation';
     END IF;

@@ -84,6 +84,7 @@ async def post(
     payment_id: str | None,
     description: str,
 ) -> PostedRow:
+    tx.release_early()  # it locks the wallet
     return await tx.one(
         PostedRow,
         """SELECT id, posted, same, refused, available, recharge
