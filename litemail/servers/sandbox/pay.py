@@ -184,7 +184,7 @@ def _see(token: str) -> Shown:
 def _answer(html: str, status: HTTPStatus = HTTPStatus.OK, **headers: str) -> Shown:
     return Response(
         html,
-        status_code=status,
+        status_code=int(status),
         media_type=MediaType.HTML,
         headers={
             "content-security-policy": pay_page.policy(),
