@@ -36,6 +36,7 @@ from litemail.servers.dns.backend import REGISTRY, ZONES, DatabaseBackend
 from litemail.servers.sandbox import api as sandbox_api
 from litemail.servers.sandbox import clock_api as sandbox_clock_api
 from litemail.servers.sandbox import pay
+from litemail.servers.sandbox import wallet_api as sandbox_wallet_api
 from litemail.servers.sandbox.gateway import SqlBooks
 from litemail.web import api
 from litemail.workflows import sign_up
@@ -275,7 +276,7 @@ async def client(
             "listener": connection_news,
             "gateways": gateways,
         },
-        more_routes=[*sandbox_api.ROUTES, *sandbox_clock_api.ROUTES],
+        more_routes=[*sandbox_api.ROUTES, *sandbox_clock_api.ROUTES, *sandbox_wallet_api.ROUTES],
         pages=[pay.router(pay.Desk(database, PAY_LINKS))],
     )
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)

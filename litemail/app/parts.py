@@ -28,6 +28,7 @@ from litemail.servers.sandbox import clock_api as sandbox_clock_api
 from litemail.servers.sandbox import gateway_jobs, pay
 from litemail.servers.sandbox import instantly as instantly_twin
 from litemail.servers.sandbox import platforms_api as sandbox_platforms_api
+from litemail.servers.sandbox import wallet_api as sandbox_wallet_api
 from litemail.servers.sandbox.app import create_app
 from litemail.servers.sandbox.backend import SqlStore
 from litemail.servers.sandbox.behaviour import Sandbox
@@ -165,7 +166,12 @@ async def api_part(house: House) -> AsyncIterator[Mapping[str, int]]:
         key_uses=uses,
         ready=_readiness(house),
         resources={**_resources(house), "closing": closing},
-        more_routes=[*sandbox_api.ROUTES, *sandbox_platforms_api.ROUTES, *sandbox_clock_api.ROUTES],
+        more_routes=[
+            *sandbox_api.ROUTES,
+            *sandbox_platforms_api.ROUTES,
+            *sandbox_clock_api.ROUTES,
+            *sandbox_wallet_api.ROUTES,
+        ],
         pages=[pay.router(pay.Desk(house.database, payments.pay_links(house)))],
     )
     async with uses.written_down():

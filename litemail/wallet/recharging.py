@@ -15,7 +15,7 @@ from litemail.kit.db import Tx
 from litemail.kit.money import Money
 from litemail.kit.stops import stop_here
 from litemail.providers.payments import Charged, ChargeOutcome, Declined, Failed, Gateways, Paid, Payer, Pending
-from litemail.wallet import ledger, payments, posting, settling
+from litemail.wallet import ledger, payments, posting, recharge_state, settling
 from litemail.wallet import payments_queries as payment_queries
 from litemail.wallet import recharge_queries as queries
 from litemail.wallet.payments import Begin
@@ -121,6 +121,8 @@ async def _begin(tx: Tx, auto: AutoRecharge, *, needed: int) -> Payment | Rechar
         return "off" if auto.failure is None else "declined"
     available = (await ledger.balance(tx, auto.workspace_id)).available
     if available >= max(needed, auto.threshold):
+        if auto.declines:
+            await recharge_state.note_success(tx, auto.workspace_id)  # the money came another way
         return "not_needed"
     if auto.next_attempt_at is not None and auto.next_attempt_at > await queries.time_of(tx, auto.workspace_id):
         return "declined"

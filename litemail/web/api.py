@@ -25,6 +25,7 @@ from litemail.providers.payments import Gateways
 from litemail.subscriptions import api as subscriptions_api
 from litemail.users import api as users_api
 from litemail.wallet import InsufficientFunds, rescue
+from litemail.wallet import api as wallet_api
 from litemail.web import auth, gateways, openapi, system
 from litemail.web.body import check_body
 from litemail.web.edge import Edge
@@ -46,6 +47,7 @@ ROUTES: Sequence[HTTPRouteHandler] = (
     *connections_api.ROUTES,
     *subscriptions_api.ROUTES,
     *orders_api.ROUTES,
+    *wallet_api.ROUTES,
     *workflows_api.ROUTES,
     *overview_api.ROUTES,
     *gateways.ROUTES,
