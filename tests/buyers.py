@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx
@@ -11,6 +12,10 @@ from litemail import wallet, workspaces
 from litemail.kit.calendar import parse_duration
 from litemail.kit.db import Database
 from litemail.providers.payments import Gateways
+from litemail.servers.sandbox import gateway as gateway_books
+from litemail.servers.sandbox import gateway_queries
+from litemail.servers.sandbox.gateway_cards import CARDS
+from litemail.wallet import payments, recharging, settling
 from litemail.workflows import advance_clock
 from tests.conftest import NewPerson, Person
 
@@ -73,6 +78,26 @@ class Buyer:
             missing = amount - (await wallet.balance(tx, self.person.workspace_id)).available
             if missing:
                 await wallet.adjust(tx, workspace_id=self.person.workspace_id, amount=missing, reason="test")
+
+    async def save_card(self, number: str = "4242424242424242", *, threshold: int = 0, amount: int = 5000) -> None:
+        """Turns auto-recharge on, with one of the sandbox's test cards."""
+        begin = partial(self.database.begin_system, "test")
+        gateway = self.gateways.of_mode("sandbox")
+        async with begin() as tx:
+            payment = await payments.begin_save_card(tx, workspace_id=self.person.workspace_id, gateway=gateway.name)
+        payment = await payments.open_checkout(begin, payment, gateway=gateway)
+        assert payment.reference is not None
+        async with begin() as tx:
+            page = await gateway_queries.find_page(tx, payment.reference)
+            assert page is not None
+            await gateway_books.save_card(tx, page, CARDS[number])
+        fact = await gateway.check(payment.reference)
+        assert fact is not None
+        async with begin() as tx:
+            await settling.settle(tx, fact, gateway=gateway.name)
+            await recharging.configure(
+                tx, workspace_id=self.person.workspace_id, enabled=True, threshold=threshold, amount=amount
+            )
 
     async def orders(self, *kinds: str) -> list[Any]:
         """Newest first."""

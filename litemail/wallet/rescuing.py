@@ -36,7 +36,9 @@ async def rescue(database: Database, missing: InsufficientFunds, *, actor: Actor
     """
     begin = partial(database.begin, actor)
     deadline = asyncio.get_running_loop().time() + PATIENCE
-    state = await _recharge(begin, missing, gateways=gateways, deadline=deadline)
+    # What a gateway says is settled as its webhook is: the actor may not even see the workspace that pays.
+    settling = partial(database.begin_system, "recharge for a request")
+    state = await _recharge(settling, missing, gateways=gateways, deadline=deadline)
     async with begin() as tx:
         available = (await ledger.balance(tx, missing.workspace_id)).available
         if state == "in_progress":

@@ -21,7 +21,7 @@ from litemail.workflows import advance_clock
 class ClockAdvance(RequestModel):
     """`advance` is a duration as ISO 8601 writes it: `P1M`, `P7D`, `PT1H`."""
 
-    advance: Annotated[str, Field(min_length=2, max_length=50)]
+    advance: Annotated[str, Field(min_length=1, max_length=50)]
 
 
 class Goal(msgspec.Struct, frozen=True):
