@@ -230,7 +230,8 @@ async def lock_domains(tx: Tx, domain_ids: Collection[str]) -> None:
 async def count_mailboxes(tx: Tx, by: dict[str, int]) -> set[str]:
     """Adds to the counts; the ids of the domains where they stay within the limit, the others are left as they are."""
     ordered = sorted(by)
-    await lock_domains(tx, ordered)
+    if len(ordered) > 1:
+        await lock_domains(tx, ordered)
     return set(
         await tx.values(
             str,

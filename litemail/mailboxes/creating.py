@@ -169,16 +169,16 @@ async def _insert(tx: Tx, rows: dict[int, NewMailbox], rejected: dict[int, Error
 
 
 async def _complete(tx: Tx, inserted: dict[int, Mailbox], *, buying: Buying) -> dict[int, Mailbox]:
-    """Slots are taken last: only now it is known how many, and so their subscriptions are locked briefly."""
+    """Slots come last: who holds the lock of a subscription keeps all others waiting that create mailboxes there."""
+    await domains.count_mailboxes(tx, Counter(mailbox.domain_id for mailbox in inserted.values()))
+    await tell(tx, "mailbox.created", inserted.values())
+    await tell(tx, "mailbox.activated", [mailbox for mailbox in inserted.values() if mailbox.status == "active"])
     subscription_ids = await take_slots(tx, len(inserted), buying=buying)
     created = {
         index: msgspec.structs.replace(mailbox, subscription_id=subscription_id)
         for (index, mailbox), subscription_id in zip(inserted.items(), subscription_ids, strict=True)
     }
     await slot_queries.give_slots(tx, {mailbox.id: str(mailbox.subscription_id) for mailbox in created.values()})
-    await domains.count_mailboxes(tx, Counter(mailbox.domain_id for mailbox in created.values()))
-    await tell(tx, "mailbox.created", created.values())
-    await tell(tx, "mailbox.activated", [mailbox for mailbox in created.values() if mailbox.status == "active"])
     return created
 
 
