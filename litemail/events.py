@@ -35,6 +35,8 @@ TYPES: dict[str, str] = {
     "payment.refunded": "The gateway gave a payment, or part of it, back to the card.",
     "payment.refund_failed": "Money that was to go back to a card is in the wallet again.",
     "payment.disputed": "A card's owner asks the bank to take a payment back. The operator answers at the gateway.",
+    "operator.wallet_granted": "The operator put money into a wallet, or took some out; the data says what for.",
+    "operator.wallet_shown": "The operator looked into a wallet.",
     "payment_method.saved": "A card was saved for auto-recharge.",
     "billing.details_created": "Billing details were entered.",
     "billing.details_updated": "Billing details were changed.",

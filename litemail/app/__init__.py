@@ -13,3 +13,6 @@ from litemail.app.operator import migrate_only as migrate_only
 from litemail.app.process import Running as Running
 from litemail.app.process import run as run
 from litemail.app.process import run_api_workers as run_api_workers
+from litemail.app.wallets import WalletView as WalletView
+from litemail.app.wallets import grant_money as grant_money
+from litemail.app.wallets import show_wallet as show_wallet

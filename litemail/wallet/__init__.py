@@ -25,6 +25,7 @@ from litemail.wallet.payments import get_payment as get_payment
 from litemail.wallet.payments import open_checkout as open_checkout
 from litemail.wallet.payments_queries import Payment as Payment
 from litemail.wallet.payments_queries import PaymentMethod as PaymentMethod
+from litemail.wallet.payments_queries import count_unapplied_events as count_unapplied_events
 from litemail.wallet.posting import BadAmount as BadAmount
 from litemail.wallet.posting import HoldExceeded as HoldExceeded
 from litemail.wallet.posting import InsufficientFunds as InsufficientFunds
@@ -38,6 +39,7 @@ from litemail.wallet.proof import first_difference as first_difference
 from litemail.wallet.recharge_queries import AutoRecharge as AutoRecharge
 from litemail.wallet.recharging import RechargeState as RechargeState
 from litemail.wallet.recharging import due_recharges as due_recharges
+from litemail.wallet.recharging import find_auto_recharge as find_auto_recharge
 from litemail.wallet.recharging import next_recharge_at as next_recharge_at
 from litemail.wallet.recharging import recharge as recharge
 from litemail.wallet.rescuing import Rescue as Rescue

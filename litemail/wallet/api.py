@@ -92,7 +92,7 @@ async def get_balance(tx: Given[Tx], actor: Given[Actor]) -> Wallet:
     workspace_id = actor.paying_workspace_id
     return show_wallet(
         await ledger.balance(tx, workspace_id),
-        await recharging.find_settings(tx, workspace_id),
+        await recharging.find_auto_recharge(tx, workspace_id),
         await payments_queries.find_method(tx, workspace_id),
     )
 
@@ -180,7 +180,7 @@ async def set_auto_recharge(
     workspace_id = actor.paying_workspace_id
 
     async def prepare(tx: Tx, _request_key: bytes | None) -> tuple[AutoRechargeSet, PaymentRow | None]:
-        before = await recharging.find_settings(tx, workspace_id)
+        before = await recharging.find_auto_recharge(tx, workspace_id)
         auto = await recharging.configure(
             tx, workspace_id=workspace_id, enabled=data.enabled, threshold=data.threshold, amount=data.amount
         )

@@ -290,6 +290,11 @@ async def note_problem(tx: Tx, event_id: str, problem: str | None, *, gateway: s
     )
 
 
+async def count_unapplied_events(tx: Tx) -> int:
+    """Events that did not fit what we know, of all gateways."""
+    return await tx.value(int, "SELECT count(*) FROM gateway_events WHERE problem IS NOT NULL") or 0
+
+
 async def refunds_waiting(tx: Tx, payment: Payment) -> list[WaitingRefund]:
     """Refunds of a payment that were told before it, in the order of their coming."""
     return await tx.all(

@@ -71,7 +71,7 @@ async def configure(tx: Tx, *, workspace_id: str, enabled: bool, threshold: int,
     return auto
 
 
-async def find_settings(tx: Tx, workspace_id: str) -> AutoRecharge:
+async def find_auto_recharge(tx: Tx, workspace_id: str) -> AutoRecharge:
     """As set, or as it is before anybody sets it."""
     found = await queries.find(tx, workspace_id)
     return found or AutoRecharge(workspace_id, False, DEFAULT_THRESHOLD, DEFAULT_AMOUNT, 0, None, None)
