@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -20,6 +20,21 @@ from litemail.kit.logging import Level
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 DEFAULT_DATA_DIR = Path(platformdirs.user_data_dir("litemail", appauthor=False))
+
+
+class PlanSetting(BaseModel):
+    """An entry of the price list, in minor units. Quarters and years left out cost 2.7 and 10 months."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, max_length=100)
+    included_mailboxes: int = Field(ge=0, le=1_000_000)
+    month: int = Field(ge=0, le=10**12)
+    quarter: int | None = Field(None, ge=0, le=10**12)
+    year: int | None = Field(None, ge=0, le=10**12)
+    addon_month: int = Field(ge=0, le=10**12)
+    addon_quarter: int | None = Field(None, ge=0, le=10**12)
+    addon_year: int | None = Field(None, ge=0, le=10**12)
 
 
 class Settings(BaseSettings):
@@ -73,6 +88,11 @@ class Settings(BaseSettings):
         True, description="Whether a platform's e-mail and password are exchanged for an API key (undocumented calls)."
     )
     worker_concurrency: int = Field(8, ge=1, le=200, description="Jobs that one worker runs at once.")
+    plans: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")], PlanSetting] | None = Field(
+        None,
+        description="The whole price list by plan id: tables `[plans.starter]` in the file, or JSON in the variable. "
+        "Unset: the default list, as changed by `litemail plans set`.",
+    )
     tax_rate: Decimal = Field(
         Decimal(0),
         ge=0,

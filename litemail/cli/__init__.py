@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from cyclopts import App
 from pydantic import ValidationError
 
-from litemail.cli import doctor, migrate, processes, wallet, workspace
+from litemail.cli import doctor, migrate, plans, processes, wallet, workspace
 from litemail.kit.errors import Error
 
 _REFUSED = 1
@@ -17,6 +17,7 @@ processes.register(app)
 migrate.register(app)
 doctor.register(app)
 app.command(workspace.app)
+app.command(plans.app)
 app.command(wallet.app)
 
 

@@ -41,7 +41,8 @@ CREATE TABLE order_refunds (
     PRIMARY KEY (order_id, key)
 );
 
--- The price list. A change of a plan is a new version; the newest one is sold, if it is sold at all.
+-- The price list. A change of a plan is a new version, which says who made it; the newest one is sold, if it is sold at
+-- all.
 CREATE TABLE plans (
     id text COLLATE "C" NOT NULL CHECK (id ~ '^[a-z][a-z0-9_-]{0,39}$'),
     version integer NOT NULL CHECK (version > 0),
@@ -54,6 +55,7 @@ CREATE TABLE plans (
     addon_quarter bigint NOT NULL CHECK (addon_quarter >= 0),
     addon_year bigint NOT NULL CHECK (addon_year >= 0),
     sold boolean NOT NULL DEFAULT true,
+    set_by text NOT NULL DEFAULT 'the default price list',
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (id, version)
 );

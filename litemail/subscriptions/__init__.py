@@ -22,6 +22,7 @@ from litemail.subscriptions.changing import change as change
 from litemail.subscriptions.changing import quote_change as quote_change
 from litemail.subscriptions.plans import UnknownPlan as UnknownPlan
 from litemail.subscriptions.plans import list_plans as list_plans
+from litemail.subscriptions.plans import list_versions as list_versions
 from litemail.subscriptions.plans import set_plan as set_plan
 from litemail.subscriptions.plans import set_price_list as set_price_list
 from litemail.subscriptions.plans import withdraw_plan as withdraw_plan
@@ -29,6 +30,7 @@ from litemail.subscriptions.purchasing import grant as grant
 from litemail.subscriptions.purchasing import purchase as purchase
 from litemail.subscriptions.purchasing import quote_purchase as quote_purchase
 from litemail.subscriptions.queries import Due as Due
+from litemail.subscriptions.queries import PlanVersion as PlanVersion
 from litemail.subscriptions.queries import Subscription as Subscription
 from litemail.subscriptions.queries import SubscriptionStatus as SubscriptionStatus
 from litemail.subscriptions.queries import list_due as list_due

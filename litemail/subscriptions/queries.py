@@ -76,6 +76,18 @@ class Subscription(msgspec.Struct, frozen=True):
 nested(Subscription)
 
 
+class PlanVersion(msgspec.Struct, frozen=True):
+    """A line of the price list's history."""
+
+    plan: Plan
+    sold: bool
+    set_by: str
+    created_at: datetime
+
+
+nested(PlanVersion)
+
+
 class Due(msgspec.Struct, frozen=True):
     id: str
     workspace_id: str
@@ -125,14 +137,22 @@ async def newest_version(tx: Tx, plan_id: str) -> int:
     return await tx.value(int, "SELECT max(version) FROM plans WHERE id = %(id)s", id=plan_id) or 0
 
 
-async def insert_plan(tx: Tx, plan: Plan, *, sold: bool) -> None:
+async def insert_plan(tx: Tx, plan: Plan, *, sold: bool, by: str) -> None:
     await tx.execute(
-        f"""INSERT INTO plans ({_PLAN}, sold, created_at)
+        f"""INSERT INTO plans ({_PLAN}, sold, set_by, created_at)
             VALUES (%(id)s, %(version)s, %(name)s, %(included_mailboxes)s, %(month)s, %(quarter)s, %(year)s,
-                    %(addon_month)s, %(addon_quarter)s, %(addon_year)s, %(sold)s, %(now)s)""",
+                    %(addon_month)s, %(addon_quarter)s, %(addon_year)s, %(sold)s, %(by)s, %(now)s)""",
         **msgspec.structs.asdict(plan),
         sold=sold,
+        by=by,
         now=tx.now,
+    )
+
+
+async def list_versions(tx: Tx) -> list[PlanVersion]:
+    return await tx.all(
+        PlanVersion,
+        "SELECT to_jsonb(p) AS plan, sold, set_by, created_at FROM plans p ORDER BY created_at DESC, id, version DESC",
     )
 
 

@@ -88,7 +88,7 @@ NO_PRORATION = Proration(0, 0, 0)
 
 
 def share(price: int, *, now: datetime, start: datetime, end: datetime) -> int:
-    """The part of a period's price that falls on what is left of it, rounded half up. Only whole seconds have passed."""
+    """The part of a price that falls on what is left of its period, rounded half up. Only whole seconds have passed."""
     whole = (end - start) // _SECOND
     left = whole - min(max((now - start) // _SECOND, 0), whole)
     return (2 * price * left + whole) // (2 * whole)

@@ -228,8 +228,8 @@ async def test_what_falls_due_happens_in_order(buyer: Buyer, bought: str):
 async def test_stopped_in_a_renewal_it_ends_the_same(buyer: Buyer, bought: str, stop: str):
     await buyer.set_wallet(5000)
     before = await buyer.subscription(bought)
+    stops.arm(stop, _stop)
     with pytest.raises(Stopped):
-        stops.arm(stop, _stop)
         await buyer.move("P1M")
     await buyer.move("PT1S")
     after = await buyer.subscription(bought)
@@ -252,8 +252,8 @@ async def test_stopped_in_a_renewal_it_ends_the_same(buyer: Buyer, bought: str, 
 )
 async def test_stopped_in_a_recharge_it_ends_the_same(buyer: Buyer, bought: str, stop: str):
     await buyer.save_card(amount=4000)
+    stops.arm(stop, _stop)
     with pytest.raises(Stopped):
-        stops.arm(stop, _stop)
         await buyer.move("P1M")
     await buyer.move("PT1S")
     assert (await buyer.subscription(bought))["status"] == "active"
@@ -268,8 +268,8 @@ async def test_stopped_in_a_recharge_it_ends_the_same(buyer: Buyer, bought: str,
 
 
 async def test_stopped_after_a_failure_no_attempt_is_counted_twice(buyer: Buyer, bought: str):
+    stops.arm("renewal.failed", _stop)
     with pytest.raises(Stopped):
-        stops.arm("renewal.failed", _stop)
         await buyer.move("P1M")
     await buyer.move("PT1S")
     async with buyer.database.begin_system("test") as tx:
