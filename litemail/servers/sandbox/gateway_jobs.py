@@ -18,7 +18,7 @@ from litemail.servers.sandbox.gateway_queries import Untold
 
 GIVEN_UP = timedelta(days=3)
 KEPT = timedelta(days=30)
-_AT_ONCE = 100
+_AT_ONCE = 20
 _SECONDS = 9.0
 _REASON = "sandbox gateway"
 

@@ -149,10 +149,12 @@ async def _try_card(tx: Tx, page: Page, form: dict[str, str]) -> tuple[HTTPStatu
 
 
 async def _card(tx: Tx, page: Page, form: dict[str, str]) -> SandboxCard | None:
-    if form.get("saved_card") and page.purpose == "top_up":
+    """The card that the form names. A number that was typed wins: the choice of a saved card is made beforehand."""
+    typed = "".join(form.get("card_number", "").split()).replace("-", "")
+    if not typed and form.get("saved_card") and page.purpose == "top_up":
         saved = await queries.find_card(tx, form["saved_card"], customer=page.customer)
         return saved.behaviour if saved else None
-    return CARDS.get("".join(form.get("card_number", "").split()).replace("-", ""))
+    return CARDS.get(typed)
 
 
 async def _form(request: Request[Any, Any, Any]) -> dict[str, str]:
