@@ -24,10 +24,9 @@ from litemail.mailboxes.schemas import (
     MailboxesCreate,
     MailboxRestore,
     MailboxUpdate,
-    Quoted,
-    quoted,
     show,
 )
+from litemail.orders import Quoted, show_quote
 
 EXAMPLE: dict[str, object] = {
     "id": "mbx_01k5m3v8w0e3t9f7a2b4c6d8ee",
@@ -119,13 +118,13 @@ async def create_mailboxes(
     wanted = one_or_many(data, MailboxCreate, MailboxesCreate, key="mailboxes")
     if isinstance(wanted, MailboxCreate):
         if dry_run:
-            return Response(quoted(await creating.quote(tx, wanted.wanted())), status_code=200)
+            return Response(Quoted(show_quote(await creating.quote(tx, wanted.wanted()))), status_code=200)
         created = await creating.create(tx, wanted.wanted(), buying=wanted.buying(), secrets=secrets)
         return Response(show(created), status_code=201)
     each = [item.wanted() for item in wanted.mailboxes]
     if dry_run:
         quote = await creating.quote_many(tx, each, all_or_nothing=wanted.all_or_nothing)
-        return Response(quoted(quote), status_code=200)
+        return Response(Quoted(show_quote(quote)), status_code=200)
     result = await creating.create_many(
         tx, each, all_or_nothing=wanted.all_or_nothing, buying=wanted.buying(), secrets=secrets
     )
@@ -227,7 +226,7 @@ async def restore_mailbox(
     dry_run: FromQuery[bool] = False,
 ) -> Response[Mailbox | Quoted]:
     if dry_run:
-        return Response(quoted(await removing.quote_restoring(tx, mailbox_id)))
+        return Response(Quoted(show_quote(await removing.quote_restoring(tx, mailbox_id))))
     buying = (data or MailboxRestore()).buying()
     return Response(show(await removing.restore(tx, mailbox_id, buying=buying)))
 

@@ -14,7 +14,6 @@ from litemail.mailboxes.creating import Buying, Wanted
 from litemail.mailboxes.queries import Mailbox as MailboxRow
 from litemail.mailboxes.queries import Status
 from litemail.mailboxes.service import Changes
-from litemail.orders import Quote, ShownQuote, show_quote
 
 PersonName = Annotated[str, Field(min_length=1, max_length=100)]
 DisplayName = Annotated[str, Field(min_length=1, max_length=200)]
@@ -118,12 +117,6 @@ class Mailbox(msgspec.Struct, frozen=True):
     created_at: Timestamp
 
 
-class Quoted(msgspec.Struct, frozen=True):
-    """The answer to `?dry_run=true`."""
-
-    quote: ShownQuote
-
-
 class Access(msgspec.Struct, frozen=True):
     """How a mail program reaches the mailbox."""
 
@@ -177,7 +170,3 @@ def show(row: MailboxRow) -> Mailbox:
         failure=row.failure,
         created_at=rfc3339(row.created_at),
     )
-
-
-def quoted(quote: Quote) -> Quoted:
-    return Quoted(show_quote(quote))

@@ -7,6 +7,7 @@ from litemail.orders.queries import Order as Order
 from litemail.orders.queries import OrderStatus as OrderStatus
 from litemail.orders.quoting import MaxChargeExceeded as MaxChargeExceeded
 from litemail.orders.quoting import Quote as Quote
+from litemail.orders.quoting import Quoted as Quoted
 from litemail.orders.quoting import ShownQuote as ShownQuote
 from litemail.orders.quoting import payer_of as payer_of
 from litemail.orders.quoting import quote as quote

@@ -41,6 +41,12 @@ class ShownQuote(msgspec.Struct, frozen=True):
     covered: bool
 
 
+class Quoted(msgspec.Struct, frozen=True):
+    """The answer to `?dry_run=true`."""
+
+    quote: ShownQuote
+
+
 async def quote(tx: Tx, lines: Sequence[Line], *, payer: str | None = None) -> Quote:
     """The quote for the actor's paying workspace, or for `payer`. Changes nothing."""
     if payer is None:

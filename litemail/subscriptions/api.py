@@ -10,12 +10,11 @@ from litemail.kit.actor import requires
 from litemail.kit.db import Tx
 from litemail.kit.pagination import Page, PageRequest
 from litemail.kit.wire import Given, operation
-from litemail.orders import show_quote
+from litemail.orders import Quoted, show_quote
 from litemail.subscriptions import changing, plans, purchasing, reading
 from litemail.subscriptions.schemas import (
     ChangedSubscription,
     Plans,
-    Quoted,
     Subscription,
     SubscriptionCreate,
     SubscriptionUpdate,

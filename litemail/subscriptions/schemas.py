@@ -8,7 +8,6 @@ from pydantic import Field
 from litemail.kit.clock import rfc3339
 from litemail.kit.money import Money
 from litemail.kit.wire import RequestModel, Timestamp
-from litemail.orders import ShownQuote
 from litemail.subscriptions.queries import Subscription as SubscriptionRow
 from litemail.subscriptions.queries import SubscriptionStatus
 from litemail.subscriptions.terms import Interval
@@ -105,12 +104,6 @@ class Proration(msgspec.Struct, frozen=True):
 
 class ChangedSubscription(Subscription, frozen=True):
     proration: Proration
-
-
-class Quoted(msgspec.Struct, frozen=True):
-    """The answer to `?dry_run=true`."""
-
-    quote: ShownQuote
 
 
 def show_plan(row: PlanRow) -> Plan:
