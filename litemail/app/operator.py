@@ -66,13 +66,12 @@ async def _ledger(house: House) -> Sequence[Finding]:
     async with house.database.begin_system("doctor") as tx:
         difference = await wallet.first_difference(tx)
         unapplied = await wallet.count_unapplied_events(tx)
-    remedy = difference and (
-        f"{difference.what}: {difference.where} has {difference.kept}, computed {difference.computed}; "
-        "restore a backup from before it"
-    )
+    found = difference and f"{difference.what}: {difference.where} has {difference.kept}, not {difference.computed}"
     return [
         Finding(
-            "the ledger, recomputed from its entries, is as it was kept", ok=difference is None, remedy=remedy or ""
+            "the ledger, recomputed from its entries, is as it was kept",
+            ok=difference is None,
+            remedy=f"{found}; restore a backup from before it",
         ),
         Finding(
             "every event of a payment gateway was applied",

@@ -224,12 +224,14 @@ DECLARE
 BEGIN
     SELECT * INTO whole FROM ledger_transactions WHERE number = NEW.number;
     IF NOT FOUND OR whole.workspace_id <> NEW.workspace_id THEN
-        RAISE EXCEPTION 'an entry belongs to a transaction of its workspace' USING ERRCODE = 'foreign_key_violation';
+        RAISE EXCEPTION 'an entry belongs to a transaction of its workspace'
+            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'entry_is_of_transaction';
     END IF;
     UPDATE ledger_accounts SET balance = balance + NEW.amount
         WHERE workspace_id = NEW.workspace_id AND account = NEW.account RETURNING balance INTO NEW.balance_after;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'there is no account %', NEW.account USING ERRCODE = 'foreign_key_violation';
+        RAISE EXCEPTION 'there is no account %', NEW.account
+            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'account_is_open';
     END IF;
     IF whole.order_id IS NULL OR NEW.account NOT IN ('hold', 'revenue') THEN
         RETURN NEW;
@@ -251,7 +253,8 @@ BEGIN
             WHERE order_id = whole.order_id AND workspace_id = NEW.workspace_id;
     END IF;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'order % belongs to another workspace', whole.order_id USING ERRCODE = 'foreign_key_violation';
+        RAISE EXCEPTION 'order % belongs to another workspace', whole.order_id
+            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'order_is_of_workspace';
     END IF;
     RETURN NEW;
 END $$;

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath, FromQuery, JSONBody, Parameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from litemail.kit.actor import Actor, requires
 from litemail.kit.db import Database, Tx
@@ -218,8 +218,8 @@ async def list_transactions(
     actor: Given[Actor],
     page_request: Given[PageRequest],
     kind: FromQuery[Kind | None] = None,
-    since: Annotated[str | None, Parameter(query="from", description="The first day or moment.")] = None,
-    until: Annotated[str | None, Parameter(query="to", description="The last day, or the moment before which.")] = None,
+    since: Annotated[str | None, QueryParameter(name="from", description="The first day or moment.")] = None,
+    until: Annotated[str | None, QueryParameter(name="to", description="The last day, or the moment after.")] = None,
 ) -> Page[Transaction]:
     page = await ledger.list_transactions(
         tx,
