@@ -125,6 +125,13 @@ class Settings(BaseSettings):
         None, description="debug, info, warning or error. Unset: info, or warning when a person watches the terminal."
     )
 
+    stop_at: str | None = Field(
+        None,
+        pattern=r"^[a-z_]+\.[a-z_]+(#[1-9][0-9]{0,5})?$",
+        description="For tests of this program: it kills itself where that named step is done (`step#3`: the third "
+        "time), to show that nothing is lost or done twice.",
+    )
+
     @property
     def mx_hostname(self) -> str:
         """What MX records point to."""

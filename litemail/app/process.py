@@ -13,7 +13,7 @@ import structlog
 from litemail.app import house as houses
 from litemail.app.house import House, Part
 from litemail.config import Settings
-from litemail.kit import logging
+from litemail.kit import logging, stops
 from litemail.kit.http_server import check_port
 
 log = structlog.get_logger("process")
@@ -51,6 +51,8 @@ async def run(
     Raises PortTaken before anything is started, and what opening a house raises.
     """
     logging.configure(settings.log_level)
+    if settings.stop_at:
+        stops.arm(settings.stop_at)
     if not shared_port:
         refuse_taken_ports(settings, parts)
     me = asyncio.current_task()

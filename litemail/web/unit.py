@@ -12,6 +12,7 @@ from litemail.kit import idempotency
 from litemail.kit.actor import Actor
 from litemail.kit.db import Database, Tx
 from litemail.kit.secrets import Secrets
+from litemail.kit.stops import stop_here
 from litemail.kit.wire import Given
 from litemail.wallet import InsufficientFunds, Rescue
 from litemail.web.errors import render_error, send_error
@@ -136,6 +137,8 @@ class UnitOfWork(ASGIMiddleware):
                 raise
             await send_error(scope, receive, send, error)  # the success in `held` did not come true
             return None
+        if unit.tx is not None:
+            await stop_here("request.committed")
         for message in held:
             await send(message)
         return None
