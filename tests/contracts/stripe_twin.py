@@ -17,45 +17,12 @@ from urllib.parse import parse_qsl
 import msgspec
 import stripe
 from litestar import Litestar, Request, Response, route
-from stripe.params import (
-    PaymentIntentCancelParams,
-    PaymentIntentCreateParams,
-    PaymentIntentListParams,
-    PaymentIntentRetrieveParams,
-    RefundCreateParams,
-    RefundListParams,
-    SetupIntentRetrieveParams,
-)
-from stripe.params.checkout import SessionCreateParams, SessionRetrieveParams
 
 from litemail.kit import http_server
+from tests.contracts.stripe_data import ASKS_ITS_OWNER, DECLINES, KNOWN, REFUSED_WHEN_SAVED, SLOW, Thing, tree
 
 KEY = "sk_test_twin"
 SECRET = "whsec_twin"
-Thing = dict[str, Any]
-
-_DECLINES = {
-    "4000000000000002": ("card_declined", "generic_decline", "Your card was declined."),
-    "4000000000009995": ("card_declined", "insufficient_funds", "Your card has insufficient funds."),
-    "4000000000000341": ("card_declined", "generic_decline", "Your card was declined."),
-    "4000000000000069": ("expired_card", "expired_card", "Your card has expired."),
-    "4000000000009979": ("card_declined", "stolen_card", "Your card was declined."),
-    "4000002760003184": ("authentication_required", "authentication_required", "This payment needs authentication."),
-}
-_ASKS_ITS_OWNER = "4000002500003155"
-_SLOW = "4000000000000077"
-_REFUSED_WHEN_SAVED = {"4000000000000002", "4000000000000069"}
-_KNOWN: Mapping[str, Any] = {
-    "POST /v1/checkout/sessions": SessionCreateParams,
-    "GET /v1/checkout/sessions/*": SessionRetrieveParams,
-    "POST /v1/payment_intents": PaymentIntentCreateParams,
-    "GET /v1/payment_intents": PaymentIntentListParams,
-    "GET /v1/payment_intents/*": PaymentIntentRetrieveParams,
-    "POST /v1/payment_intents/*/cancel": PaymentIntentCancelParams,
-    "GET /v1/setup_intents/*": SetupIntentRetrieveParams,
-    "POST /v1/refunds": RefundCreateParams,
-    "GET /v1/refunds": RefundListParams,
-}
 
 
 class Refused(Exception):
@@ -112,11 +79,11 @@ class StripeTwin:
         session = self.sessions[session_id]
         assert session["status"] == "open"
         intent = self.intents[session["payment_intent"]]
-        if number in _DECLINES:
+        if number in DECLINES:
             self._decline(intent, number)
             await self._tell("payment_intent.payment_failed", intent)
             return False
-        if number == _SLOW:
+        if number == SLOW:
             intent["status"] = "processing"
             session |= {"status": "complete", "payment_status": "unpaid", "url": None}
             await self._tell("checkout.session.completed", session)
@@ -138,7 +105,7 @@ class StripeTwin:
     async def save(self, session_id: str, number: str = "4242424242424242") -> bool:
         session = self.sessions[session_id]
         assert session["mode"] == "setup"
-        if number in _REFUSED_WHEN_SAVED:
+        if number in REFUSED_WHEN_SAVED:
             await self._tell("setup_intent.setup_failed", self.setups[session["setup_intent"]])
             return False
         customer = session["customer"] or self._new("cus")
@@ -173,7 +140,7 @@ class StripeTwin:
 
     async def answer(self, request: Request[Any, Any, Any]) -> tuple[int, bytes]:
         pairs = parse_qsl((await request.body()).decode() or request.url.query, keep_blank_values=True)
-        call = Call(str(request.method), request.url.path, dict(request.headers), _tree(pairs))
+        call = Call(str(request.method), request.url.path, dict(request.headers), tree(pairs))
         self.calls.append(call)
         try:
             self._check_key(call)
@@ -216,7 +183,7 @@ class StripeTwin:
 
     async def _act(self, call: Call) -> Any:
         resource = f"{call.method} {re.sub(r'/(cs|pi|seti)_[^/]+', '/*', call.path)}"
-        known = _KNOWN.get(resource)
+        known = KNOWN.get(resource)
         if known is None:
             raise Refused(404, message=f"Unrecognized request URL ({resource}).")
         for name in call.form:
@@ -322,12 +289,12 @@ class StripeTwin:
         intent = self._intent(int(form["amount"]), form["currency"], form["customer"])
         intent["metadata"] = form.get("metadata", {})
         number = method["number"]
-        if number == _ASKS_ITS_OWNER:
+        if number == ASKS_ITS_OWNER:
             intent["status"] = "requires_action"
             await self._tell("payment_intent.requires_action", intent)
-        elif number == _SLOW:
+        elif number == SLOW:
             intent["status"] = "processing"
-        elif number in _DECLINES:
+        elif number in DECLINES:
             error = self._decline(intent, number)
             await self._tell("payment_intent.payment_failed", intent)
             raise Refused(402, **{**error, "type": "card_error", "payment_intent": intent})
@@ -367,7 +334,7 @@ class StripeTwin:
         intent |= {"status": "succeeded", "amount_received": intent["amount"], "last_payment_error": None}
 
     def _decline(self, intent: Thing, number: str) -> Thing:
-        code, decline_code, message = _DECLINES[number]
+        code, decline_code, message = DECLINES[number]
         error = {"type": "card_error", "code": code, "decline_code": decline_code, "message": message}
         intent |= {"status": "requires_payment_method", "last_payment_error": error}
         return error
@@ -400,25 +367,6 @@ def _replayed(status: int, body: bytes) -> msgspec.Raw:
         error = msgspec.json.decode(body)["error"]
         raise Refused(status, **error)
     return msgspec.Raw(body)
-
-
-def _tree(pairs: list[tuple[str, str]]) -> Thing:
-    """`a[b][0]=c` as `{"a": {"b": ["c"]}}`."""
-    tree: Thing = {}
-    for name, value in pairs:
-        node, steps = tree, re.findall(r"[^\[\]]+", name)
-        for step in steps[:-1]:
-            node = node.setdefault(step, {})
-        node[steps[-1]] = value
-    return dict(_lists(tree))
-
-
-def _lists(node: Any) -> Any:
-    if not isinstance(node, dict):
-        return node
-    if node and all(name.isdigit() for name in node):
-        return [_lists(node[name]) for name in sorted(node, key=int)]
-    return {name: _lists(value) for name, value in node.items()}
 
 
 @asynccontextmanager

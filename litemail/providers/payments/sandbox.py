@@ -28,7 +28,7 @@ from litemail.providers.payments.base import (
 )
 from litemail.providers.payments.errors import BadEvent, BadSignature
 
-TITLE = "The sandbox's gateway"
+TITLE = "Litemail's sandbox gateway"
 Purpose = Literal["top_up", "save_card"]
 
 _PAGE = "page"
