@@ -347,13 +347,10 @@ async def list_due(tx: Tx, *, limit: int, workspace_id: str | None = None) -> li
     )
 
 
-async def next_due(tx: Tx, workspace_id: str, *, after: datetime) -> datetime | None:
-    """When something of this workspace falls due next, after that moment."""
+async def next_due(tx: Tx, workspace_id: str) -> datetime | None:
+    """When something of this workspace falls due next, or fell due that is not done."""
     return await tx.value(
-        datetime,
-        "SELECT min(due_at) FROM subscriptions WHERE workspace_id = %(id)s AND due_at > %(after)s",
-        id=workspace_id,
-        after=after,
+        datetime, "SELECT min(due_at) FROM subscriptions WHERE workspace_id = %(id)s", id=workspace_id
     )
 
 

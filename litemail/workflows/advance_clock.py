@@ -39,15 +39,27 @@ async def advance_clock(
     *, database: Database, gateways: Gateways, workspace_id: str, patience: float = PATIENCE
 ) -> None:
     """Goes on to the goal. Safe to repeat."""
-    while True:
-        await _run_due(database, gateways, workspace_id)
-        await _quiet(database, workspace_id, patience=patience)
-        async with database.begin_system("move a sandbox clock") as tx:
-            clock = await workspaces.get_clock(tx, workspace_id, lock=True)
-            if clock.ahead >= clock.goal:
-                return
-            await workspaces.move_clock(tx, workspace_id, to=await _next_moment(tx, workspace_id, clock))
+    while await _step(database, gateways, workspace_id, patience=patience):
         await stop_here("clock.moved")
+
+
+async def _step(database: Database, gateways: Gateways, workspace_id: str, *, patience: float) -> bool:
+    """Does what is due, then moves to the next moment; False when the clock is where it was told to go."""
+    await _run_due(database, gateways, workspace_id)
+    await _quiet(database, workspace_id, patience=patience)
+    async with database.begin_system("move a sandbox clock") as tx:
+        clock = await workspaces.get_clock(tx, workspace_id, lock=True)
+        now, goal = tx.now + clock.ahead, tx.now + clock.goal
+        due = await subscriptions.next_due(tx, workspace_id)
+        if due is not None and due <= now:
+            return True  # it fell due just now, or another worker that was thought dead is at it
+        if clock.ahead >= clock.goal:
+            await workspaces.rest_clock(tx, workspace_id)
+            return False
+        retry_at = await wallet.next_recharge_at(tx, workspace_id)
+        coming = [moment for moment in (due, retry_at) if moment is not None and moment > now]
+        await workspaces.move_clock(tx, workspace_id, to=min([goal, *coming]))
+        return True
 
 
 async def _run_due(database: Database, gateways: Gateways, workspace_id: str) -> None:
@@ -64,16 +76,6 @@ async def _retry_card(database: Database, gateways: Gateways, workspace_id: str)
         await wallet.recharge(partial(database.begin_system, "retry a declined card"), workspace_id, gateways=gateways)
     except GatewayError as error:
         log.warning("declined card not tried", workspace=workspace_id, reason=str(error))
-
-
-async def _next_moment(tx: Tx, workspace_id: str, clock: workspaces.Clock) -> datetime:
-    """When the next thing falls due after now, or the goal."""
-    now, goal = tx.now + clock.ahead, tx.now + clock.goal
-    coming = [
-        await subscriptions.next_due(tx, workspace_id, after=now),
-        await wallet.next_recharge_at(tx, workspace_id),
-    ]
-    return min([goal, *(moment for moment in coming if moment is not None and moment > now)])
 
 
 async def _quiet(database: Database, workspace_id: str, *, patience: float) -> None:

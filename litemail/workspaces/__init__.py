@@ -16,5 +16,6 @@ from litemail.workspaces.service import get as get
 from litemail.workspaces.time import ClockTooFar as ClockTooFar
 from litemail.workspaces.time import get_clock as get_clock
 from litemail.workspaces.time import move_clock as move_clock
+from litemail.workspaces.time import rest_clock as rest_clock
 from litemail.workspaces.time import set_clock_goal as set_clock_goal
 from litemail.workspaces.time import time_of as time_of

@@ -31,10 +31,14 @@ class ApiKey(msgspec.Struct, frozen=True):
 
 
 class Clock(msgspec.Struct, frozen=True):
-    """How far a workspace's time is ahead of ours, and how far it was told to go."""
+    """How far a workspace's time is ahead of ours, and how far it was told to go.
+
+    It is `moving` until it is there and all that fell due on the way is done.
+    """
 
     ahead: timedelta
     goal: timedelta
+    moving: bool
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -173,18 +177,20 @@ async def payer_of(tx: Tx, workspace_id: str) -> str:
 async def get_clock(tx: Tx, workspace_id: str, *, lock: bool = False) -> Clock:
     return await tx.one(
         Clock,
-        "SELECT clock_ahead AS ahead, clock_goal AS goal FROM workspaces WHERE id = %(id)s"
+        "SELECT clock_ahead AS ahead, clock_goal AS goal, clock_moving AS moving FROM workspaces WHERE id = %(id)s"
         + (" FOR NO KEY UPDATE" if lock else ""),
         id=workspace_id,
     )
 
 
-async def set_clock(tx: Tx, workspace_id: str, *, ahead: timedelta, goal: timedelta) -> None:
+async def set_clock(tx: Tx, workspace_id: str, clock: Clock) -> None:
     await tx.execute(
-        "UPDATE workspaces SET clock_ahead = %(ahead)s, clock_goal = %(goal)s WHERE id = %(id)s",
+        """UPDATE workspaces SET clock_ahead = %(ahead)s, clock_goal = %(goal)s, clock_moving = %(moving)s
+           WHERE id = %(id)s""",
         id=workspace_id,
-        ahead=ahead,
-        goal=goal,
+        ahead=clock.ahead,
+        goal=clock.goal,
+        moving=clock.moving,
     )
 
 

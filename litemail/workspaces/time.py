@@ -40,13 +40,18 @@ async def set_clock_goal(tx: Tx, workspace_id: str, advance: Duration) -> dateti
         raise ClockTooFar(field="advance") from None
     if not before < after <= tx.now + _FURTHEST:
         raise ClockTooFar(field="advance")
-    await queries.set_clock(tx, workspace_id, ahead=clock.ahead, goal=after - tx.now)
+    await queries.set_clock(tx, workspace_id, Clock(clock.ahead, after - tx.now, moving=True))
     return after
 
 
-async def move_clock(tx: Tx, workspace_id: str, *, to: datetime) -> Clock:
+async def move_clock(tx: Tx, workspace_id: str, *, to: datetime) -> None:
     """One step towards the goal: to that time, never back and never past the goal."""
     clock = await queries.get_clock(tx, workspace_id, lock=True)
     ahead = min(max(clock.ahead, to - tx.now), clock.goal)
-    await queries.set_clock(tx, workspace_id, ahead=ahead, goal=clock.goal)
-    return Clock(ahead, clock.goal)
+    await queries.set_clock(tx, workspace_id, Clock(ahead, clock.goal, moving=True))
+
+
+async def rest_clock(tx: Tx, workspace_id: str) -> None:
+    """It is where it was told to go, and nothing is left to do there."""
+    clock = await queries.get_clock(tx, workspace_id, lock=True)
+    await queries.set_clock(tx, workspace_id, Clock(clock.ahead, clock.goal, moving=False))

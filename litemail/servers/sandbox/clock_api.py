@@ -31,7 +31,7 @@ class Goal(msgspec.Struct, frozen=True):
 
 
 class ClockShown(msgspec.Struct, frozen=True):
-    """`now` is the time in the workspace, `goal` where it was told to go; `moving` until it is there."""
+    """`now` is the time in the workspace, `goal` where it was told to go; `moving` until all is done there."""
 
     now: Timestamp
     goal: Timestamp
@@ -51,9 +51,7 @@ class ClockShown(msgspec.Struct, frozen=True):
 async def get_clock(tx: Given[Tx], actor: Given[Actor]) -> ClockShown:
     _check(actor)
     clock = await workspaces.get_clock(tx, actor.workspace_id)
-    return ClockShown(
-        now=rfc3339(tx.now + clock.ahead), goal=rfc3339(tx.now + clock.goal), moving=clock.ahead < clock.goal
-    )
+    return ClockShown(rfc3339(tx.now + clock.ahead), rfc3339(tx.now + clock.goal), clock.moving)
 
 
 @post(
