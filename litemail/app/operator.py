@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from litemail import users, wallet
+from litemail import billing, users, wallet
 from litemail.app.house import House, visited
 from litemail.config import Settings
 from litemail.kit import logging
@@ -47,7 +47,7 @@ async def examine(settings: Settings) -> Sequence[Finding]:
         async with visited(settings) as house:
             findings.append(Finding(f"data folder {settings.data_dir} is writable, master keys are readable", ok=True))
             findings.append(Finding("database answers and has the schema of this version", ok=True))
-            for check in (_isolation, _ledger, _stuck_jobs, _listeners):
+            for check in (_isolation, _ledger, _invoices, _stuck_jobs, _listeners):
                 findings += await check(house)
     except Error as error:
         problem = error.problem()
@@ -79,6 +79,13 @@ async def _ledger(house: House) -> Sequence[Finding]:
             remedy=f"{unapplied} were not; table gateway_events says why in `problem`",
         ),
     ]
+
+
+async def _invoices(house: House) -> Sequence[Finding]:
+    async with house.database.begin_system("doctor") as tx:
+        gap = await billing.find_gap(tx)
+    remedy = f"{gap} is missing; restore a backup from before it"
+    return [Finding("the numbers of invoices have no gap", ok=gap is None, remedy=remedy)]
 
 
 async def _stuck_jobs(house: House) -> Sequence[Finding]:
