@@ -28,14 +28,16 @@ class Rescue(msgspec.Struct, frozen=True):
     payment_link: str | None
 
 
-async def rescue(database: Database, missing: InsufficientFunds, *, actor: Actor, gateways: Gateways) -> Rescue | None:
+async def rescue(
+    database: Database, missing: InsufficientFunds, *, actor: Actor, gateways: Gateways, patience: float = PATIENCE
+) -> Rescue | None:
     """Tries auto-recharge for what is missing. None: the wallet covers it now, make the request again (once).
 
     Else a link that tops the wallet up. Calls gateways, so no transaction may be open: the one that lacked money has
-    been undone. It ends within 10 s with what it has by then; an attempt still open is finished by the job.
+    been undone. It ends within `patience` seconds with what it has by then; the job finishes an attempt still open.
     """
     begin = partial(database.begin, actor)
-    deadline = asyncio.get_running_loop().time() + PATIENCE
+    deadline = asyncio.get_running_loop().time() + patience
     # What a gateway says is settled as its webhook is: the actor may not even see the workspace that pays.
     settling = partial(database.begin_system, "recharge for a request")
     state = await _recharge(settling, missing, gateways=gateways, deadline=deadline)
