@@ -104,6 +104,9 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler, method: str)
             "required": True,
             "content": {"application/json": {"schema": {"oneOf": [_schema_of(model) for model in models]}}},
         }
+    if (given := operation.get("requestBody")) is not None:
+        schemas = [content.get("schema", {}) for content in given["content"].values()]
+        given["required"] = not any({"type": "null"} in schema.get("oneOf", ()) for schema in schemas)
     if (request := handler.opt.get("request_example")) is not None and "requestBody" in operation:
         next(iter(operation["requestBody"]["content"].values()))["examples"] = {"request": {"value": request}}
     if method in {*_BODY_METHODS, "delete"} and not public:

@@ -469,3 +469,11 @@ async def test_users_see_plan_slots_and_balance(customer: Customer, owner: Owner
     await customer.become("cancelled")
     shown = (await owner.call("GET", "/v1/users")).json()
     assert (shown["plan"], shown["purchased_mailboxes"], shown["assigned_mailboxes"]) == (None, 0, 0)
+
+
+async def test_the_contract_says_that_restoring_needs_no_body(owner: Owner) -> None:
+    paths = (await owner.client.get("/openapi.json")).json()["paths"]
+    assert paths["/v1/mailboxes/{mailbox_id}/restore"]["post"]["requestBody"]["required"] is False
+    assert paths["/v1/billings"]["post"]["requestBody"]["required"] is True
+    page = paths["/v1/billings/invoices/{invoice_id}"]["get"]["responses"]["200"]["content"]
+    assert list(page) == ["application/json", "text/html"]
