@@ -58,7 +58,7 @@ def show(
 
 def _minor_units(amount: Decimal) -> int:
     """Raises NotAnAmount."""
-    if not amount.is_finite() or abs(amount) >= _MOST or amount * _CENTS % 1:
+    if abs(amount) >= _MOST or amount * _CENTS % 1:
         raise NotAnAmount(amount=amount)
     return int(amount * _CENTS)
 

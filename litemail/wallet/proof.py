@@ -19,7 +19,8 @@ class Difference(msgspec.Struct, frozen=True):
 _CHECKS: tuple[tuple[str, LiteralString], ...] = (
     (
         "a transaction that does not sum to zero",
-        """SELECT t.id AS where, '0' AS kept, coalesce(sum(e.amount), 0)::text AS computed
+        """SELECT t.id AS where, '2 or more entries of 0' AS kept,
+                  count(e.*) || ' entries of ' || coalesce(sum(e.amount), 0) AS computed
            FROM ledger_transactions t LEFT JOIN ledger_entries e USING (number)
            GROUP BY t.number, t.id HAVING count(e.*) < 2 OR sum(e.amount) <> 0 ORDER BY t.number LIMIT 1""",
     ),
