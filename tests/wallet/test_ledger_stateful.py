@@ -263,7 +263,7 @@ def world(database: Database) -> Iterator[type[Lives]]:
 
 @pytest.mark.timeout(240)
 def test_no_life_of_a_wallet_makes_or_loses_money(world: type[Lives]) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]  # Hypothesis does not type it
+    run_state_machine_as_test(
         world,
         settings=settings(
             max_examples=LIVES,
