@@ -167,12 +167,16 @@ async def test_a_workspace_sees_only_the_wallet_that_pays_for_it(new_purse: NewP
     async with payer.database.begin(of_branch) as tx:
         await wallet.hold(tx, workspace_id=payer.workspace_id, amount=100, order_id=order_id, description="Slots")
         assert (await wallet.balance(tx, payer.workspace_id)).held == 100
+        await wallet.capture(tx, order_id=order_id, amount=60, description="Slots")
+        await wallet.refund(tx, order_id=order_id, amount=10, reason="Lost", key="1")
         for other in (branch, stranger):
             with pytest.raises(wallet.WalletMissing):
                 await wallet.balance(tx, other.workspace_id)
         for table in (*LEDGER, "payments", "payment_methods", "auto_recharges"):
             seen = await tx.values(str, f"SELECT DISTINCT workspace_id FROM {table}")
             assert set(seen) <= {payer.workspace_id}
+    assert await payer.events("wallet.refunded") == ["wallet.refunded"]
+    assert await branch.events("wallet.refunded") == []
     async with payer.database.begin(stranger.actor) as tx:
         assert await wallet.find_order(tx, order_id) is None
         with pytest.raises(wallet.NothingHeld):

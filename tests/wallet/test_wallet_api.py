@@ -12,6 +12,7 @@ from litemail.kit import ids
 from litemail.kit.db import Database
 from litemail.kit.money import Money
 from litemail.providers.payments import MethodSaved, Paid
+from tests.buyers import DETAILS
 from tests.conftest import NewPerson, Person
 from tests.wallet.conftest import CARD, event
 
@@ -201,3 +202,28 @@ async def test_a_key_without_the_scope_does_not_top_up(as_person: Call, client: 
     ):
         answer = await client.post(path, headers=headers, json=body)
         assert (answer.status_code, answer.json()["code"]) == (403, "auth.scope_missing")
+
+
+async def test_a_request_that_the_wallet_does_not_cover_says_what_to_do_and_succeeds_once_paid(
+    call: Callable[..., Awaitable[Any]], as_person: Call, database: Database, person: Person
+) -> None:
+    await call("POST", "/v1/billings", DETAILS)
+    async with database.begin_system("test") as tx:
+        left = (await wallet.balance(tx, person.workspace_id)).available - 1_000
+        await wallet.adjust(tx, workspace_id=person.workspace_id, amount=-left, reason="test")
+    wanted = {"plan": "starter", "interval": "month"}
+    answer = await as_person("POST", "/v1/subscriptions", json=wanted)
+    assert answer.status_code == 402
+    problem = answer.json()
+    assert problem["code"] == "wallet.insufficient_funds"
+    assert problem["shortfall"] == {"amount": 2_700, "currency": "USD"}
+    assert problem["recharge"] == "off"
+    assert problem["quote"]["total"] == {"amount": 3_700, "currency": "USD"}
+    assert problem["quote"]["covered"] is False
+    async with database.begin(person.actor()) as tx:
+        offered = await tx.value(str, "SELECT id FROM payments WHERE payment_link = %(l)s", l=problem["payment_link"])
+    payment = await call("GET", f"/v1/wallet/payments/{offered}")
+    assert payment["amount"] == problem["shortfall"]
+    await tell_paid(database, payment)
+    assert (await as_person("POST", "/v1/subscriptions", json=wanted)).status_code == 201
+    assert (await call("GET", "/v1/wallet/balance"))["balance"]["amount"] == 0
