@@ -26,7 +26,7 @@ from litemail.providers.payments import Paid
 from litemail.wallet import payments
 from tests.wallet.conftest import event
 
-STEPS, LIVES = 40, 25
+STEPS, LIVES = 50, 12
 amounts = st.integers(min_value=1, max_value=1_500)
 Verb = Callable[[Tx], Awaitable[object]]
 

@@ -73,11 +73,10 @@ async def test_an_event_may_come_before_the_gateways_own_answer(purse: Purse, ga
 
 async def test_whatever_the_order_what_was_paid_and_not_given_back_is_in_the_wallet(new_purse: NewPurse) -> None:
     purse = await new_purse()
-    for number, order in enumerate(permutations(range(5)), 1):
+    for number, order in enumerate(permutations(range(4)), 1):
         payment = await purse.begin_top_up(1_000)
         facts: list[Fact] = [
-            Failed(payment.id, DECLINE, final=False),
-            Failed(payment.id, DECLINE, final=True),
+            Failed(payment.id, DECLINE, final=number % 2 == 0),
             Expired(payment.id),
             paid(payment),
             refunded(payment, 300),

@@ -56,15 +56,15 @@ async def test_a_top_up_gives_a_link_and_is_credited_when_paid(
     assert newest["balance_after"] == now["balance"]
 
 
-@pytest.mark.parametrize("amount", [0, -500, 499, 1_000_001, 5.5, 5000.0, "5000", True, None, 10**30])
-async def test_only_whole_amounts_within_bounds_are_topped_up(as_person: Call, amount: object) -> None:
-    for path, body in (
-        ("/v1/wallet/balance", {"amount": amount}),
-        ("/v1/wallet/auto-recharge", {"enabled": True, "amount": amount}),
-    ):
-        answer = await as_person("POST", path, json=body)
-        assert answer.status_code == 422, answer.text
-        assert [detail["field"] for detail in answer.json()["details"]] == ["amount"]
+async def test_only_whole_amounts_within_bounds_are_topped_up(as_person: Call) -> None:
+    for amount in (0, -500, 499, 1_000_001, 5.5, 5000.0, "5000", True, None, 10**30):
+        for path, body in (
+            ("/v1/wallet/balance", {"amount": amount}),
+            ("/v1/wallet/auto-recharge", {"enabled": True, "amount": amount}),
+        ):
+            answer = await as_person("POST", path, json=body)
+            assert answer.status_code == 422, answer.text
+            assert [detail["field"] for detail in answer.json()["details"]] == ["amount"]
 
 
 async def test_unknown_fields_and_missing_ones_are_named(as_person: Call) -> None:
@@ -152,14 +152,16 @@ async def test_transactions_are_filtered_by_kind_and_date(call: Callable[..., Aw
     assert await found("from=2999-01-01T00:00:00%2B02:00") == []
 
 
-@pytest.mark.parametrize(
-    ("query", "field"),
-    [("from=yesterday", "from"), ("to=2026-13-01", "to"), ("kind=theft", "kind"), ("cursor=MQx", "cursor")],
-)
-async def test_filters_that_make_no_sense_are_refused(as_person: Call, query: str, field: str) -> None:
-    answer = await as_person("GET", f"/v1/wallet/transactions?{query}")
-    assert answer.status_code == 422
-    assert answer.json()["details"][0]["field"] == field
+async def test_filters_that_make_no_sense_are_refused(as_person: Call) -> None:
+    for query, field in (
+        ("from=yesterday", "from"),
+        ("to=2026-13-01", "to"),
+        ("kind=theft", "kind"),
+        ("cursor=MQx", "cursor"),
+    ):
+        answer = await as_person("GET", f"/v1/wallet/transactions?{query}")
+        assert answer.status_code == 422
+        assert answer.json()["details"][0]["field"] == field
 
 
 async def test_sandbox_money_is_for_sandboxes(as_person: Call, call: Callable[..., Awaitable[Any]]) -> None:
