@@ -79,13 +79,13 @@ async def _retry_card(database: Database, gateways: Gateways, workspace_id: str)
 
 
 async def _quiet(database: Database, workspace_id: str, *, patience: float) -> None:
-    """Waits until nothing of this workspace is under way but this."""
-    try:
-        async with asyncio.timeout(patience):
-            while await _under_way(database, workspace_id):
-                await asyncio.sleep(_LOOK_EVERY)
-    except TimeoutError:
-        log.info("the clock goes on although jobs are under way", workspace=workspace_id)
+    """Waits until nothing of this workspace is under way but this, for so many seconds at the most."""
+    deadline = asyncio.get_running_loop().time() + patience
+    while patience and await _under_way(database, workspace_id):
+        if asyncio.get_running_loop().time() > deadline:
+            log.info("the clock goes on although jobs are under way", workspace=workspace_id)
+            return
+        await asyncio.sleep(_LOOK_EVERY)
 
 
 async def _under_way(database: Database, workspace_id: str) -> int:
