@@ -47,9 +47,9 @@ def list_(
 ) -> None:
     """Show what is sold now."""
     table = Table(box=box.SIMPLE)
-    columns = ("plan", "name", "included", "month", "quarter", "year", "add-on month", "quarter", "year")
+    columns = ("plan", "included", "month", "quarter", "year", "add-on", "quarter", "year")
     for column in columns + (("version", "since", "set by") if history else ()):
-        table.add_column(column, justify="left" if column in ("plan", "name", "since", "set by") else "right")
+        table.add_column(column, justify="left" if column in ("plan", "since", "set by") else "right")
     if history:
         for row in asyncio.run(composition.list_plan_versions(settings_of(options))):
             by = row.set_by if row.sold else f"{row.set_by} (withdrawn)"
@@ -100,7 +100,7 @@ def withdraw(plan_id: PlanId, *, options: Given = None) -> None:
 
 def _cells(plan: Plan) -> list[str]:
     prices = (plan.month, plan.quarter, plan.year, plan.addon_month, plan.addon_quarter, plan.addon_year)
-    return [plan.id, plan.name, str(plan.included_mailboxes), *map(_money, prices)]
+    return [plan.id, str(plan.included_mailboxes), *map(_money, prices)]
 
 
 def _money(cents: int) -> str:
