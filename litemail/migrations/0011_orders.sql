@@ -99,6 +99,15 @@ CREATE TABLE subscriptions (
 CREATE INDEX subscriptions_page ON subscriptions (workspace_id, id DESC);
 CREATE INDEX subscriptions_due ON subscriptions (due_at);
 
+-- Sandboxes that are there already get the plan that new ones begin with. An id is that of its workspace with another
+-- prefix.
+INSERT INTO subscriptions (id, workspace_id, plan_id, plan_version, interval, addon_mailboxes, quantity, status, anchor_day,
+                           current_period_start, current_period_end, due_at, created_at)
+SELECT 'sub_' || split_part(id, '_', 2), id, 'pro', 1, 'month', 0, 100, 'active', extract(day FROM now()),
+       date_trunc('milliseconds', now()), date_trunc('milliseconds', now()) + interval '1 month',
+       date_trunc('milliseconds', now()) + interval '1 month', date_trunc('milliseconds', now())
+FROM workspaces WHERE mode = 'sandbox';
+
 CALL protect_paying_table('orders');
 CALL protect_paying_table('order_refunds');
 CALL protect_tenant_table('subscriptions');
@@ -109,12 +118,3 @@ CALL protect_system_table('plans');
 CREATE POLICY everybody ON plans FOR SELECT TO litemail_app USING (true);
 GRANT SELECT ON plans TO litemail_app;
 REVOKE UPDATE, DELETE ON plans FROM litemail_system;
-
--- Sandboxes that are there already get the plan that new ones begin with. An id is that of its workspace with another
--- prefix.
-INSERT INTO subscriptions (id, workspace_id, plan_id, plan_version, interval, addon_mailboxes, quantity, status, anchor_day,
-                           current_period_start, current_period_end, due_at, created_at)
-SELECT 'sub_' || split_part(id, '_', 2), id, 'pro', 1, 'month', 0, 100, 'active', extract(day FROM now()),
-       date_trunc('milliseconds', now()), date_trunc('milliseconds', now()) + interval '1 month',
-       date_trunc('milliseconds', now()) + interval '1 month', date_trunc('milliseconds', now())
-FROM workspaces WHERE mode = 'sandbox';

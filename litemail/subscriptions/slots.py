@@ -171,7 +171,10 @@ async def _no_subscription(tx: Tx, count: int) -> Error:
 
 
 def _shown(offer: Quote) -> dict[str, object]:
+    """What a 402 says. Nothing is asked for yet, so no card is charged and no link offered."""
     return {
         "quote": orders.show_quote(offer),
         "shortfall": Money(max(offer.total - offer.wallet_balance, 0)),
+        "payment_link": None,
+        "recharge": "off",
     }
