@@ -9,7 +9,6 @@ from litestar import Response
 from litemail.kit.errors import Detail, Error, Kind, Problem
 
 ACCEPTED = 202
-OK = 200
 
 
 class BulkItem(msgspec.Struct, frozen=True):
