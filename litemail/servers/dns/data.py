@@ -2,6 +2,7 @@
 
 import msgspec
 
+from litemail.protocols import soa
 from litemail.protocols.record_types import Record
 
 
@@ -27,6 +28,6 @@ class ZoneData(msgspec.Struct, frozen=True):
     name_servers: tuple[str, ...]
     records: tuple[Record, ...] = ()
     delegations: tuple[Delegation, ...] = ()
-    ns_ttl: int = 3_600
-    soa_ttl: int = 3_600
-    negative_ttl: int = 300
+    ns_ttl: int = soa.TTL
+    soa_ttl: int = soa.TTL
+    negative_ttl: int = soa.NEGATIVE_TTL

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from litemail.protocols import names
+from litemail.protocols import names, soa
 from litemail.protocols.record_types import Record, RecordType
 from litemail.protocols.record_wire import name_to_wire, to_wire
 from litemail.servers.dns.data import Delegation, ZoneData
@@ -37,7 +37,6 @@ _TYPES = {
     RecordType.TXT: TXT,
     RecordType.TLSA: TLSA,
 }
-_REFRESH, _RETRY, _EXPIRE = 3_600, 600, 1_209_600
 _SOA_NUMBERS = struct.Struct("!5I")
 _DS = struct.Struct("!HBB")
 _MAX_U32 = 0xFFFFFFFF
@@ -180,10 +179,9 @@ def _rrset(owner: bytes, kind: int, records: list[Record]) -> RRset | None:
 
 
 def _soa(data: ZoneData) -> bytes:
-    local, _, domain = data.contact.rpartition("@")
-    # The mailbox of an SOA has its local part as one label, whatever dots are in it (RFC 1035 8).
+    local, domain = soa.mailbox(data.contact)
     mailbox = bytes([len(local)]) + local.encode("ascii") + name_to_wire(domain) if local else name_to_wire(domain)
-    numbers = _SOA_NUMBERS.pack(data.serial & _MAX_U32, _REFRESH, _RETRY, _EXPIRE, data.negative_ttl)
+    numbers = _SOA_NUMBERS.pack(data.serial & _MAX_U32, soa.REFRESH, soa.RETRY, soa.EXPIRE, data.negative_ttl)
     return name_to_wire(data.primary_ns) + mailbox + numbers
 
 
