@@ -42,8 +42,14 @@ def check_offered(adapter: Adapter, *, mode: Mode, with_login: bool) -> None:
     name = adapter.declaration.name
     if mode == "sandbox" and not adapter.declaration.sandbox_twin:
         raise NoTwin(name=name, field="platform_type")
-    if with_login and adapter.exchange is None:
-        raise LoginNotOffered(name=name, field="platform_pass")
+    if with_login and adapter.exchange is None and adapter.login_session is None:
+        raise _login_not_offered(adapter)
+
+
+def _login_not_offered(adapter: Adapter) -> LoginNotOffered:
+    declaration = adapter.declaration
+    where = next((each.where for each in declaration.credentials if each.field == "api_key"), "see its settings")
+    return LoginNotOffered(name=declaration.name, where=where, field="platform_pass")
 
 
 async def find(tx: Tx, account_id: str) -> PlatformAccount | None:
@@ -176,7 +182,7 @@ async def _enter(
 
 async def _exchange(account: PlatformAccount, login: Login, *, adapter: Adapter, reach: Reach) -> Exchanged:
     if adapter.exchange is None:
-        raise LoginNotOffered(name=adapter.declaration.name)
+        raise _login_not_offered(adapter)
     return await adapter.exchange(
         login,
         reach,

@@ -177,6 +177,10 @@ class Session:
     async def update(self, email: str, changes: Changes) -> None:
         raise NotImplementedError
 
+    async def update_credentials(self, inbox: InboxToAdd) -> None:
+        async with self.platform.call("update_credentials", inbox.email, self.reach):
+            self.platform.inboxes[inbox.email] = inbox
+
     async def set_warmup(self, emails: Sequence[str], *, on: bool) -> None:
         async with self.platform.call("warmup", emails[0], self.reach):
             self.platform.warm |= set(emails) if on else set()

@@ -116,6 +116,34 @@ async def test_a_cancelled_turn_frees_its_place() -> None:
         pass
 
 
+async def test_no_stretch_of_a_minute_has_more_turns_than_allowed() -> None:
+    pacer = Pacer(Limits(per_second=1000, per_minute=20, per_hour=10, concurrency=10))
+    for _ in range(10):
+        async with pacer.turn():
+            pass
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05), pacer.turn():
+            pass
+
+
+async def test_rests_grow_while_the_platform_refuses_and_begin_anew_once_it_answers() -> None:
+    pacer = Pacer(Limits(per_second=1000, per_minute=1000, concurrency=10))
+    loop = asyncio.get_running_loop()
+    rests = []
+    for _ in range(3):
+        rests.append(pacer.refused(None))
+        assert pacer.refused(None) < rests[-1] * 2.01, "what is refused together counts once"
+        await asyncio.sleep(0)
+        pacer._resume = loop.time()  # as if the rest were over
+    assert 0.25 <= rests[0] <= 0.5
+    assert 0.5 <= rests[1] <= 1
+    assert 1 <= rests[2] <= 2
+    assert pacer.refused(7) == 7
+    pacer.heard()
+    pacer._resume = loop.time()
+    assert pacer.refused(None) <= 0.5
+
+
 def test_a_twin_is_paced_by_its_set_rate_only() -> None:
     limits = Limits(per_second=50, per_minute=3000, concurrency=7)
     assert platform.twin_limits(limits, None).per_second == float("inf")

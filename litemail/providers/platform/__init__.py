@@ -13,6 +13,7 @@ from litemail.providers.platform.base import InboxToAdd as InboxToAdd
 from litemail.providers.platform.base import InboxType as InboxType
 from litemail.providers.platform.base import Login as Login
 from litemail.providers.platform.base import MailServer as MailServer
+from litemail.providers.platform.base import OpenLoginSession as OpenLoginSession
 from litemail.providers.platform.base import OpenSession as OpenSession
 from litemail.providers.platform.base import Outcome as Outcome
 from litemail.providers.platform.base import PlatformWorkspace as PlatformWorkspace
@@ -35,6 +36,7 @@ from litemail.providers.platform.errors import LimitReached as LimitReached
 from litemail.providers.platform.errors import LoginNotOffered as LoginNotOffered
 from litemail.providers.platform.errors import NoPaidPlan as NoPaidPlan
 from litemail.providers.platform.errors import NotAvailable as NotAvailable
+from litemail.providers.platform.errors import NotOffered as NotOffered
 from litemail.providers.platform.errors import OutcomeUnknown as OutcomeUnknown
 from litemail.providers.platform.errors import PlatformError as PlatformError
 from litemail.providers.platform.errors import RateLimited as RateLimited

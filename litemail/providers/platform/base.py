@@ -26,6 +26,13 @@ class Capability(StrEnum):
 
     LOGIN = "login"
     UPDATE = "update"
+    """Change the sender's names."""
+    DAILY_LIMIT = "daily_limit"
+    """Change how many messages a day an inbox may send."""
+    LIMIT_ON_ADD = "limit_on_add"
+    """Take a daily limit together with an inbox that is added."""
+    CREDENTIALS = "credentials"
+    """Change the password and the servers of an inbox in place."""
     WARMUP = "warmup"
     TAGS = "tags"
     REMOVE = "remove"
@@ -56,13 +63,16 @@ class Declaration(msgspec.Struct, frozen=True):
     limits: Limits
     capabilities: frozenset[Capability]
     live: Site | None
-    """None where each customer has an instance of its own, named by the `url` of its credentials."""
+    """None where each customer has an instance of its own, named by the `url` of its credentials. The `Site` that a
+    session is given is then that URL (or the sandbox twin)."""
     refuses_duplicates: bool
     """Whether adding an inbox that is there already is harmless (`Accepted.already`), so that a first `add` needs no
     `find` before it. A repeated one needs it on every platform."""
     sandbox_twin: bool
     verified_live: bool
     """Whether this adapter was ever used against the real platform."""
+    login_capabilities: frozenset[Capability] = frozenset()
+    """What a session can do that works with e-mail and password themselves (`Adapter.login_session`)."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +187,8 @@ class Exchanged:
 class Session(Protocol):
     """Calls with one account's credentials. Addresses are compared in lower case; mappings have them as asked for.
 
-    Raises `TryAgain`, `ActionNeeded` or `GivenUp`, of which `OutcomeUnknown` asks to read back before repeating.
+    Raises `TryAgain`, `ActionNeeded` or `GivenUp`, of which `OutcomeUnknown` asks to read back before repeating, and
+    `NotOffered` for what is not among the declared capabilities.
     """
 
     async def check(self) -> tuple[PlatformWorkspace, ...]:
@@ -199,7 +210,16 @@ class Session(Protocol):
         """Reads accepted inboxes back. One that is missing or `PENDING` is asked for again until `confirm_within`."""
         ...
 
-    async def update(self, email: str, changes: Changes) -> None: ...
+    async def update(self, email: str, changes: Changes) -> None:
+        """Changes an inbox that is there. Safe to repeat."""
+        ...
+
+    async def update_credentials(self, inbox: InboxToAdd) -> None:
+        """Gives the platform new passwords and servers of an inbox that it has. Safe to repeat.
+
+        Of the rest of `inbox` nothing need change. Raises `InboxSignInRefused` where the platform tries them at once.
+        """
+        ...
 
     async def set_warmup(self, emails: Sequence[str], *, on: bool) -> None:
         """Switches warm-up and waits until the platform has done so. Safe to repeat."""
@@ -234,6 +254,14 @@ class OpenSession(Protocol):
     def __call__(self, credentials: Credentials, reach: Reach) -> Session: ...
 
 
+class OpenLoginSession(Protocol):
+    """Opens a session that works with e-mail and password themselves, in the workspace of that name or id (None: the
+    only one); reaches nothing.
+    """
+
+    def __call__(self, login: Login, reach: Reach, *, workspace: str | None) -> Session: ...
+
+
 class SignIn(Protocol):
     """Checks a login and says which workspaces it has; changes nothing at the platform."""
 
@@ -252,9 +280,14 @@ class Exchange(Protocol):
 
 @dataclass(frozen=True)
 class Adapter:
-    """One platform: what it is and how to speak to it. Without `LOGIN`, `sign_in` and `exchange` are None."""
+    """One platform: what it is and how to speak to it.
+
+    A login is either exchanged for a key (`LOGIN`, with `sign_in` and `exchange`), or used as it is for each call
+    (`LOGIN`, with `login_session`), or not taken at all.
+    """
 
     declaration: Declaration
     session: OpenSession
     sign_in: SignIn | None = None
     exchange: Exchange | None = None
+    login_session: OpenLoginSession | None = None

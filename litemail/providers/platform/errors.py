@@ -55,7 +55,9 @@ class OutcomeUnknown(Unavailable):
 
 
 class RateLimited(TryAgain):
-    """`retry_after` is always set: seconds to wait before the next call with these credentials."""
+    """`retry_after` is always set: seconds to wait before the next call with these credentials, the platform's wish or,
+    without one, longer each time.
+    """
 
     code = "platform.rate_limited"
     message = "{name} asks for fewer requests."
@@ -75,9 +77,14 @@ class TotpRequired(ActionNeeded):
 
 
 class LoginNotOffered(ActionNeeded):
+    """`where` says where at the platform a key is found."""
+
     code = "platform.login_not_offered"
     message = "Litemail does not sign in to {name} with e-mail and password."
-    action = "Make an API key at the platform and use it instead."
+    action = (
+        "Send an API key instead, as platform_api_key (to POST /v1/exports/accounts as api_key). "
+        "Where {name} shows it: {where}."
+    )
 
 
 class WorkspaceRequired(ActionNeeded):
@@ -153,8 +160,17 @@ class UnknownPlatform(ActionNeeded):
 
 class FileOnly(ActionNeeded):
     code = "platform.file_only"
-    message = "{name} has no way to add inboxes through an API."
-    action = "Export the mailboxes as a file and upload it there."
+    message = "Litemail connects no inboxes to {name} by itself: it makes a file for you to upload there."
+    action = "Export the mailboxes as a file with POST /v1/exports and upload it there."
+
+
+class NotOffered(GivenUp):
+    """Asked for what is not among the adapter's capabilities."""
+
+    kind = Kind.INVALID
+    code = "platform.not_offered"
+    message = "{name} offers no way to {what} through its API."
+    action = "Do it at the platform itself."
 
 
 class NotAvailable(ActionNeeded):

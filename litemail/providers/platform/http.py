@@ -1,12 +1,12 @@
 """One HTTP call to a platform: paced, bounded in time and size, its failures turned into the family's errors."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Literal, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 import httpx
 import msgspec
@@ -19,9 +19,12 @@ from litemail.providers.platform.redaction import WORDS, redact
 Shape = TypeVar("Shape")
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
+Body: TypeAlias = msgspec.Struct | Sequence[msgspec.Struct]
+Parameters: TypeAlias = Mapping[str, str] | Sequence[tuple[str, str]]
+"""Of a query; as pairs where a name comes several times."""
+
 _LARGEST = 8 * 1024 * 1024
 _TIMEOUT = 20.0
-_REST = 5.0
 _LONGEST_REST = 15 * 60.0
 _OK = range(200, 300)
 _FAULTS = range(500, 600)
@@ -45,7 +48,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls whom: everything that the calls of one session share. `secrets` are kept out of all texts."""
+    """Who calls whom: everything that the calls of one session share. `secrets` are kept out of all texts, so what
+    goes in a header or a query is among them as it is sent there.
+    """
 
     name: str
     reach: Reach
@@ -57,18 +62,20 @@ class Caller:
         url: str,
         *,
         headers: Mapping[str, str],
-        body: msgspec.Struct | None = None,
-        parameters: Mapping[str, str] | None = None,
+        body: Body | None = None,
+        parameters: Parameters | None = None,
         timeout: float = _TIMEOUT,  # noqa: ASYNC109 - a bound of the exchange with the vendor, not of the caller
+        reads: bool | None = None,
     ) -> Answer:
         """The answer, whatever its status, except those that mean the same everywhere.
 
         Raises `RateLimited` (429), `Unavailable` (nothing reached the platform, or 5xx and 408 on a read),
         `OutcomeUnknown` (the same on a call that changes something), and what the client's guard says of a host that
-        it does not allow. The client's own cookie jar is not used.
+        it does not allow. `reads`: whether the call changes nothing; without it, only a GET does. The client's own
+        cookie jar is not used.
         """
         call = f"{method} {httpx.URL(url).path}"
-        lost = Unavailable if method == "GET" else OutcomeUnknown
+        lost = Unavailable if (method == "GET" if reads is None else reads) else OutcomeUnknown
         request = self._request(method, url, headers, body, parameters, timeout)
         async with self.reach.pacer.turn():
             try:
@@ -92,11 +99,11 @@ class Caller:
             except httpx.DecodingError as error:
                 raise lost(name=self.name, reason="the answer could not be decoded") from error
             if answer.status == _SLOW_DOWN:
-                seconds = _retry_after(answer.headers)
-                self.reach.pacer.rest(seconds)
+                seconds = self.reach.pacer.refused(_asked_rest(answer))
                 raise RateLimited(name=self.name, retry_after=seconds)
+            self.reach.pacer.heard()
         if answer.status in _FAULTS or answer.status == _TIMED_OUT:
-            raise lost(name=self.name, reason=f"HTTP {answer.status}", retry_after=_asked_rest(answer.headers))
+            raise lost(name=self.name, reason=f"HTTP {answer.status}", retry_after=_asked_rest(answer))
         return answer
 
     def parse(self, answer: Answer, shape: type[Shape]) -> Shape:
@@ -129,8 +136,8 @@ class Caller:
         method: Method,
         url: str,
         headers: Mapping[str, str],
-        body: msgspec.Struct | None,
-        parameters: Mapping[str, str] | None,
+        body: Body | None,
+        parameters: Parameters | None,
         seconds: float,
     ) -> httpx.Request:
         # Made by hand: the client's own build_request would send the cookies of another session along.
@@ -140,7 +147,7 @@ class Caller:
         return httpx.Request(
             method,
             url,
-            params=parameters,
+            params=None if parameters is None else list(_pairs(parameters)),
             headers={**fixed, **headers},
             content=None if body is None else msgspec.json.encode(body),
             extensions={"timeout": httpx.Timeout(seconds, connect=min(seconds, 10)).as_dict()},
@@ -162,14 +169,24 @@ class Caller:
         return Answer(call, response.status_code, response.headers, bytes(body))
 
 
-def _retry_after(headers: httpx.Headers) -> float:
-    seconds = _asked_rest(headers)
-    return _REST if seconds is None else seconds
+def _pairs(parameters: Parameters) -> Iterable[tuple[str, str]]:
+    return parameters.items() if isinstance(parameters, Mapping) else parameters
 
 
-def _asked_rest(headers: httpx.Headers) -> float | None:
-    """Retry-After in seconds, between 1 s and a quarter of an hour (RFC 9110, section 10.2.3: seconds or a date)."""
-    text = headers.get("retry-after", "").strip()
+class _Wish(msgspec.Struct, frozen=True):
+    retry_after: float
+
+
+class _InnerWish(msgspec.Struct, frozen=True):
+    error: _Wish
+
+
+def _asked_rest(answer: Answer) -> float | None:
+    """For how many seconds the platform wants to be left alone, between 1 s and a quarter of an hour; None if it does
+    not say. Retry-After has seconds or a date (RFC 9110, section 10.2.3); Smartlead documents a body with
+    `error.retry_after` too.
+    """
+    text = answer.headers.get("retry-after", "").strip()
     seconds: float | None = None
     if text.isascii() and text.isdigit():
         seconds = float(text[:9])
@@ -178,6 +195,9 @@ def _asked_rest(headers: httpx.Headers) -> float | None:
             moment = parsedate_to_datetime(text)
             moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
             seconds = _until(moment)
+    elif answer.status == _SLOW_DOWN:
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            seconds = msgspec.json.decode(answer.body, type=_InnerWish).error.retry_after
     return None if seconds is None else min(max(seconds, 1.0), _LONGEST_REST)
 
 

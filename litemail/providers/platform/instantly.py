@@ -30,8 +30,9 @@ from litemail.providers.platform.base import (
     Site,
     Standing,
 )
-from litemail.providers.platform.errors import BadCredentials, InboxSignInRefused, PlatformError, Rejected, Unavailable
+from litemail.providers.platform.errors import InboxSignInRefused, PlatformError, Rejected, Unavailable
 from litemail.providers.platform.http import Answer, Caller, Method
+from litemail.providers.platform.identity import require_header_safe
 from litemail.providers.platform.instantly_answers import (
     NAME,
     is_absent,
@@ -41,6 +42,7 @@ from litemail.providers.platform.instantly_answers import (
 )
 from litemail.providers.platform.instantly_login import exchange, sign_in
 from litemail.providers.platform.pacing import Limits
+from litemail.providers.platform.unoffered import Unoffered
 
 Shape = TypeVar("Shape")
 
@@ -62,7 +64,15 @@ _MOST_PAGES = 10_000
 
 def adapter(*, login: bool = True) -> Adapter:
     """`login`: whether people may sign in with e-mail and password, which goes through undocumented calls."""
-    capabilities = {Capability.UPDATE, Capability.WARMUP, Capability.TAGS, Capability.REMOVE, Capability.LIST}
+    capabilities = {
+        Capability.UPDATE,
+        Capability.DAILY_LIMIT,
+        Capability.LIMIT_ON_ADD,
+        Capability.WARMUP,
+        Capability.TAGS,
+        Capability.REMOVE,
+        Capability.LIST,
+    }
     declaration = Declaration(
         platform_type="instantly",
         name=NAME,
@@ -79,9 +89,7 @@ def adapter(*, login: bool = True) -> Adapter:
 
 def open_session(credentials: Credentials, reach: Reach) -> "InstantlySession":
     """Raises `BadCredentials` for a key that no header can carry."""
-    for given in (credentials.api_key, credentials.workspace or "-"):
-        if not (given.isascii() and given.isprintable() and given and " " not in given):
-            raise BadCredentials(name=NAME, words="this is not a key or workspace id of Instantly")
+    require_header_safe(NAME, credentials.api_key, credentials.workspace)
     headers = {"authorization": f"Bearer {credentials.api_key}"}
     if credentials.workspace:
         headers["x-as-workspace"] = credentials.workspace
@@ -89,8 +97,8 @@ def open_session(credentials: Credentials, reach: Reach) -> "InstantlySession":
 
 
 @dataclass(frozen=True)
-class InstantlySession:
-    """`Session` at Instantly."""
+class InstantlySession(Unoffered):
+    """`Session` at Instantly. Its PATCH takes no credentials, and adding anew would lose warm-up and campaigns."""
 
     caller: Caller
     headers: Mapping[str, str]

@@ -4,23 +4,11 @@ import msgspec
 
 from litemail.kit.errors import Error
 from litemail.providers.platform import instantly_wire as wire
-from litemail.providers.platform.errors import (
-    AlreadyConnectedElsewhere,
-    BadCredentials,
-    InboxSignInRefused,
-    LimitReached,
-    NoPaidPlan,
-    Rejected,
-    TotpRequired,
-)
+from litemail.providers.platform.errors import BadCredentials, NoPaidPlan, Rejected, TotpRequired
 from litemail.providers.platform.http import Answer, Caller
+from litemail.providers.platform.wording import asks_second_factor, refusal
 
 NAME = "Instantly"
-
-_ELSEWHERE = ("another", "elsewhere", "already", "in use")
-_SIGN_IN = ("imap", "smtp", "auth", "credential", "password", "login", "sign in")
-_FULL = ("limit", "maximum", "quota", "upgrade", "plan")
-_SECOND_FACTOR = ("two-factor", "two factor", "2fa", "second factor", "totp", "otp", "mfa", "authenticator")
 
 
 def failure_of(answer: Answer) -> wire.Failure | None:
@@ -66,17 +54,7 @@ def refusal_of(caller: Caller, answer: Answer, *, email: str) -> Error:
     failure = failure_of(answer)
     if failure is None:
         return caller.unexpected(answer, "no message")
-    words, said = caller.shown(failure.message), failure.message.lower()
-    if said.startswith(("body ", "body/")):
+    words = caller.shown(failure.message)
+    if words.startswith(("body ", "body/")):
         return Rejected(name=NAME, words=words)
-    if any(hint in said for hint in _SIGN_IN):
-        return InboxSignInRefused(name=NAME, email=email, words=words)
-    if any(hint in said for hint in _ELSEWHERE):
-        return AlreadyConnectedElsewhere(name=NAME, email=email, words=words)
-    if any(hint in said for hint in _FULL):
-        return LimitReached(name=NAME, words=words)
-    return Rejected(name=NAME, words=words)
-
-
-def asks_second_factor(words: str) -> bool:
-    return any(hint in words.lower() for hint in _SECOND_FACTOR)
+    return refusal(name=NAME, email=email, words=words)

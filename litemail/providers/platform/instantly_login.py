@@ -4,7 +4,7 @@ These are the calls of its web application: undocumented, seen in public code, m
 second factor. So a login is used once, to make a key with the scopes that are needed, and then forgotten.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import quote
@@ -13,15 +13,11 @@ import msgspec
 
 from litemail.providers.platform import instantly_wire as wire
 from litemail.providers.platform.base import Credentials, Exchanged, Login, PlatformWorkspace, Reach
-from litemail.providers.platform.errors import BadCredentials, TotpRequired, WorkspaceNotFound, WorkspaceRequired
+from litemail.providers.platform.errors import BadCredentials, TotpRequired
 from litemail.providers.platform.http import Answer, Caller
-from litemail.providers.platform.instantly_answers import (
-    NAME,
-    asks_second_factor,
-    is_absent,
-    raise_for_account,
-    raise_for_body,
-)
+from litemail.providers.platform.identity import choose_workspace
+from litemail.providers.platform.instantly_answers import NAME, is_absent, raise_for_account, raise_for_body
+from litemail.providers.platform.wording import asks_second_factor
 
 _COOKIE = "__session"
 _SCOPES = (
@@ -49,7 +45,7 @@ async def sign_in(login: Login, reach: Reach) -> tuple[PlatformWorkspace, ...]:
 async def exchange(login: Login, reach: Reach, *, workspace: str | None, key_name: str) -> Exchanged:
     """A key of that name in the workspace; earlier keys of that name, left by a lost answer, are removed."""
     signed_in = await _sign_in(login, reach)
-    chosen = _choose(signed_in.workspaces, workspace)
+    chosen = choose_workspace(NAME, signed_in.workspaces, workspace)
     await _enter(signed_in, chosen)
     headers = {**signed_in.headers, "x-workspace-id": chosen.id}
     caller, keys_url = signed_in.caller, f"{reach.site.login}/backend/api/v2/api-keys"
@@ -107,18 +103,6 @@ def _session_cookie(answer: Answer) -> str | None:
         if morsel is not None and morsel.value:
             return morsel.value
     return None
-
-
-def _choose(workspaces: Sequence[PlatformWorkspace], wanted: str | None) -> PlatformWorkspace:
-    known = ", ".join(workspace.name for workspace in workspaces) or "none"
-    if wanted is None:
-        if len(workspaces) != 1:
-            raise WorkspaceRequired(name=NAME, known=known)
-        return workspaces[0]
-    for workspace in workspaces:
-        if wanted == workspace.id or wanted.casefold() == workspace.name.casefold():
-            return workspace
-    raise WorkspaceNotFound(name=NAME, wanted=wanted, known=known)
 
 
 async def _enter(signed_in: _SignedIn, workspace: PlatformWorkspace) -> None:
