@@ -16,7 +16,8 @@ from litemail.kit import clock
 from litemail.servers.sandbox import behaviour
 from litemail.servers.sandbox import instantly_models as wire
 from litemail.servers.sandbox.app import Twin
-from litemail.servers.sandbox.instantly_door import PLATFORM, Call, Served, enter, enter_by_cookie, explain, scope
+from litemail.servers.sandbox.door import Call, Served
+from litemail.servers.sandbox.instantly_door import PLATFORM, body_of, enter, enter_by_cookie, explain, scope
 from litemail.servers.sandbox.instantly_login import (
     choose_organisation,
     create_key,
@@ -68,17 +69,14 @@ def twin() -> Twin:
 
 @post("/accounts", status_code=200, opt=scope("accounts:create"))
 async def add_account(call: Served) -> Response[bytes]:
-    given = await call.body(wire.CreateAccount)
-    store, email = call.sandbox.store, given.email.lower()
-    if await store.find_account(call.organisation_id, email) is not None:
-        raise _refused(Added.EXISTS)
-    limit = call.settings.account_limit
-    if limit is not None and len(await store.list_accounts(call.organisation_id, limit=limit + 1)) >= limit:
-        raise _refused(Added.FULL)
+    given = await body_of(call.request, wire.CreateAccount)
+    email = given.email.lower()
+    if (room := await call.room_for(email)) is not Added.ADDED:
+        raise _refused(room)
     await _sign_in(call, given)
     now = clock.now()
     record = Record(_opened(given, organisation_id=call.organisation_id, now=now))
-    added = await store.add_account(Account(call.organisation_id, email, msgspec.json.encode(record), now), limit=limit)
+    added = await call.add(Account(call.organisation_id, email, msgspec.json.encode(record), now))
     if added is not Added.ADDED:
         raise _refused(added)
     return call.answer(record.account)
@@ -110,7 +108,7 @@ async def read_account(call: Served, email: FromPath[str]) -> Response[bytes]:
 
 @patch("/accounts/{email:str}", status_code=200, opt=scope("accounts:update"))
 async def change_account(call: Served, email: FromPath[str]) -> Response[bytes]:
-    changes = await call.body(wire.PatchAccount)
+    changes = await body_of(call.request, wire.PatchAccount)
     fields = {
         name: value for name in changes.__struct_fields__ if (value := getattr(changes, name)) is not msgspec.UNSET
     }
@@ -207,7 +205,7 @@ def _opened(given: wire.CreateAccount, *, organisation_id: str, now: datetime) -
 
 
 async def _switch_warmup(call: Call, *, on: bool) -> Response[bytes]:
-    given = await call.body(wire.SwitchWarmup)
+    given = await body_of(call.request, wire.SwitchWarmup)
     now = clock.now()
     emails = {email.lower() for email in given.emails}
     if given.include_all_emails:

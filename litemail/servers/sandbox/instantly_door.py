@@ -2,18 +2,16 @@
 
 import base64
 import re
-import secrets
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
-from litestar import Request, Response
-from litestar.di import NamedDependency
+from litestar import Response
 from litestar.exceptions import HTTPException
-from litestar.params import FromPath, SkipValidation
+from litestar.params import FromPath
 
 from litemail.servers.sandbox import behaviour
 from litemail.servers.sandbox.behaviour import Caller, Refusal, Sandbox
+from litemail.servers.sandbox.door import AnyRequest, Call, Door, Words, is_json
 from litemail.servers.sandbox.instantly_models import Uuid, parse, refuse
 from litemail.servers.sandbox.store import Settings
 
@@ -21,7 +19,6 @@ PLATFORM = "instantly"
 COOKIE = "__session"
 
 Shape = TypeVar("Shape")
-AnyRequest = Request[Any, Any, Any]
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -31,32 +28,27 @@ class Session(msgspec.Struct, frozen=True):
     paid: bool
 
 
-@dataclass(frozen=True)
-class Call:
-    """One call that may be served."""
-
-    sandbox: Sandbox
-    settings: Settings
-    request: AnyRequest
-    caller: Caller
-    spoiled: bool
-    """The effect happens and the answer is lost, as when a server fails on its way back."""
-
-    @property
-    def organisation_id(self) -> str:
-        return self.caller.organisation.id
-
-    async def body(self, shape: type[Shape]) -> Shape:
-        """The request's body, checked as the vendor does."""
-        return parse(await json_body(self.request), shape)
-
-    def answer(self, body: msgspec.Struct) -> Response[bytes]:
-        if self.spoiled:
-            raise refuse(500, "Internal Server Error")
-        return json_answer(body)
+def key_of(request: AnyRequest) -> str:
+    header = request.headers.get("authorization")
+    if header is None:
+        raise refuse(401, "Missing Authorization header")
+    scheme, _, key = header.partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""
 
 
-Served = NamedDependency[SkipValidation[Call]]
+DOOR = Door(
+    PLATFORM,
+    key_of,
+    refuse,
+    Words(
+        wrong_key=(401, "Unauthorized"),
+        needs_totp=(401, "Two-factor authentication required"),
+        no_paid_plan=(402, "Workspace does not have an active paid plan"),
+        too_fast=(429, "Rate limit exceeded"),
+        broken=(500, "Internal Server Error"),
+        nul=(400, "request must not contain NUL"),
+    ),
+)
 
 
 def scope(*names: str) -> dict[str, Any]:
@@ -65,22 +57,11 @@ def scope(*names: str) -> dict[str, Any]:
 
 
 async def enter(request: AnyRequest, workspace_id: FromPath[str]) -> Call:
-    """Lets a call with an API key in. Raises `Refusal` in the order that a vendor's layers would."""
-    sandbox: Sandbox = request.app.state.sandbox
-    _refuse_nul(request)
-    key = request.headers.get("authorization", "").partition(" ")[2].strip()
-    entry = await behaviour.entry_of(sandbox, workspace_id=workspace_id, platform_type=PLATFORM, key=key)
-    _check_bearer(request, key)
-    if key == behaviour.NEEDS_TOTP:
-        raise refuse(401, "Two-factor authentication required")
-    if key == behaviour.TIMEOUT:
-        raise await behaviour.never_answer(request, sandbox)
-    caller = await behaviour.caller_of(sandbox, entry, workspace_id=workspace_id, platform_type=PLATFORM, key=key)
-    if caller is None:
-        raise _unauthorized()
+    """Lets a call with an API key in. Raises `Refusal`."""
+    settings, caller = await DOOR.identify(request, workspace_id)
     if sub_workspace := request.headers.get("x-as-workspace"):
-        caller = await _act_in(sandbox, workspace_id, caller, sub_workspace)
-    return _admit(sandbox, entry.settings, request, caller)
+        caller = await _act_in(request.app.state.sandbox, workspace_id, caller, sub_workspace)
+    return _admit(settings, request, caller)
 
 
 async def enter_by_cookie(request: AnyRequest, workspace_id: FromPath[str]) -> Call:
@@ -91,12 +72,12 @@ async def enter_by_cookie(request: AnyRequest, workspace_id: FromPath[str]) -> C
     caller = await caller_of_session(sandbox, workspace_id, session)
     if request.headers.get("x-workspace-id") != caller.organisation.id:
         raise _unauthorized()
-    return _admit(sandbox, settings, request, caller)
+    return _admit(settings, request, caller)
 
 
 async def settings_of(request: AnyRequest, workspace_id: str) -> Settings:
     """What a call without an API key begins with. Raises `Refusal`."""
-    _refuse_nul(request)
+    DOOR.refuse_nul(request)
     sandbox: Sandbox = request.app.state.sandbox
     return await behaviour.settings_of(sandbox, workspace_id=workspace_id, platform_type=PLATFORM)
 
@@ -123,10 +104,11 @@ def cookie_of(session: Session) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(session)).decode()
 
 
-async def json_body(request: AnyRequest) -> bytes:
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+async def body_of(request: AnyRequest, shape: type[Shape]) -> Shape:
+    """The request's body, checked as the vendor does."""
+    if not is_json(request):
         raise refuse(415, "Unsupported Media Type")
-    return await request.body()
+    return parse(await request.body(), shape)
 
 
 def json_answer(body: msgspec.Struct | list[Any], headers: dict[str, str] | None = None) -> Response[bytes]:
@@ -141,19 +123,6 @@ def explain(request: AnyRequest, error: Exception) -> Response[bytes]:
             return refuse(404, f"Route {request.method}:{path} not found").response()
         return refuse(error.status_code, error.detail).response()
     return behaviour.explain(request, error)
-
-
-def _check_bearer(request: AnyRequest, key: str) -> None:
-    header = request.headers.get("authorization")
-    if header is None:
-        raise refuse(401, "Missing Authorization header")
-    if header.partition(" ")[0].lower() != "bearer" or key in ("", behaviour.WRONG):
-        raise _unauthorized()
-
-
-def _refuse_nul(request: AnyRequest) -> None:
-    if behaviour.holds_nul(request):
-        raise refuse(400, "request must not contain NUL")
 
 
 async def _act_in(sandbox: Sandbox, workspace_id: str, caller: Caller, sub_workspace: str) -> Caller:
@@ -173,18 +142,12 @@ async def _act_in(sandbox: Sandbox, workspace_id: str, caller: Caller, sub_works
     return Caller(organisation, paid=caller.paid, scopes=caller.scopes)
 
 
-def _admit(sandbox: Sandbox, settings: Settings, request: AnyRequest, caller: Caller) -> Call:
-    if behaviour.comes_too_fast(sandbox, settings, who=caller.organisation.id):
-        raise refuse(429, "Rate limit exceeded")
-    if not caller.paid:
-        raise refuse(402, "Workspace does not have an active paid plan")
+def _admit(settings: Settings, request: AnyRequest, caller: Caller) -> Call:
+    call = DOOR.admit(settings, request, caller)
     needed: frozenset[str] = request.route_handler.opt.get("scopes", frozenset())
     if caller.scopes is not None and needed and not _allows(caller.scopes, needed):
         raise refuse(401, f"Missing scope, one of: {', '.join(sorted(needed))}")
-    unlucky = behaviour.is_unlucky(settings)
-    if unlucky and secrets.randbelow(2):
-        raise refuse(500, "Internal Server Error")
-    return Call(sandbox, settings, request, caller, spoiled=unlucky)
+    return call
 
 
 def _allows(scopes: tuple[str, ...], needed: frozenset[str]) -> bool:
@@ -197,4 +160,4 @@ def _allows(scopes: tuple[str, ...], needed: frozenset[str]) -> bool:
 
 
 def _unauthorized() -> Refusal:
-    return refuse(401, "Unauthorized")
+    return refuse(*DOOR.words.wrong_key)

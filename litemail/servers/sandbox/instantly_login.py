@@ -10,19 +10,19 @@ from litemail.kit import clock, secrets
 from litemail.servers.sandbox import behaviour
 from litemail.servers.sandbox import instantly_models as wire
 from litemail.servers.sandbox.behaviour import Sandbox
+from litemail.servers.sandbox.door import Served
 from litemail.servers.sandbox.instantly_door import (
     COOKIE,
-    Served,
     Session,
+    body_of,
     caller_of_session,
     cookie_of,
     json_answer,
-    json_body,
     scope,
     session_of,
     settings_of,
 )
-from litemail.servers.sandbox.instantly_models import parse, refuse
+from litemail.servers.sandbox.instantly_models import refuse
 from litemail.servers.sandbox.store import ApiKey
 
 
@@ -30,7 +30,7 @@ from litemail.servers.sandbox.store import ApiKey
 async def log_in(request: Request[Any, Any, Any], workspace_id: FromPath[str]) -> Response[bytes]:
     sandbox: Sandbox = request.app.state.sandbox
     settings = await settings_of(request, workspace_id)
-    given = parse(await json_body(request), wire.SignIn)
+    given = await body_of(request, wire.SignIn)
     if behaviour.comes_too_fast(sandbox, settings, who=f"{workspace_id} {given.email.lower()}"):
         raise refuse(429, "Rate limit exceeded")
     if behaviour.is_unlucky(settings):
@@ -58,14 +58,14 @@ async def choose_organisation(request: Request[Any, Any, Any], workspace_id: Fro
     sandbox: Sandbox = request.app.state.sandbox
     await settings_of(request, workspace_id)
     organisation = (await caller_of_session(sandbox, workspace_id, session_of(request))).organisation
-    if parse(await json_body(request), wire.ChooseOrganisation).orgID != organisation.id:
+    if (await body_of(request, wire.ChooseOrganisation)).orgID != organisation.id:
         raise refuse(404, "Organization not found")
     return json_answer(wire.Chosen(secrets.token()))
 
 
 @post("/api-keys", status_code=200, opt=scope("api_keys:create"))
 async def create_key(call: Served) -> Response[bytes]:
-    wanted = await call.body(wire.CreateKey)
+    wanted = await body_of(call.request, wire.CreateKey)
     key = secrets.token()
     kept = ApiKey(
         id=str(uuid.uuid4()),

@@ -7,7 +7,8 @@ from litestar import Response, get, post
 
 from litemail.kit import clock
 from litemail.servers.sandbox import instantly_models as wire
-from litemail.servers.sandbox.instantly_door import Served, scope
+from litemail.servers.sandbox.door import Served
+from litemail.servers.sandbox.instantly_door import body_of, scope
 from litemail.servers.sandbox.instantly_models import Record, refuse
 from litemail.servers.sandbox.store import Thing
 
@@ -16,7 +17,7 @@ _TAG = "tag"
 
 @post("/custom-tags", status_code=200, opt=scope("custom_tags:create"))
 async def create_tag(call: Served) -> Response[bytes]:
-    given = await call.body(wire.CreateTag)
+    given = await body_of(call.request, wire.CreateTag)
     now = clock.now()
     created = clock.rfc3339(now)
     # The id is made of the label, so that a label exists once whoever comes first.
@@ -40,7 +41,7 @@ async def list_tags(call: Served) -> Response[bytes]:
 
 @post("/custom-tags/toggle-resource", status_code=200, opt=scope("custom_tags:update", "custom_tag_mappings:update"))
 async def toggle_tag(call: Served) -> Response[bytes]:
-    given = await call.body(wire.ToggleTag)
+    given = await body_of(call.request, wire.ToggleTag)
     for tag_id in given.tag_ids:
         if await call.sandbox.store.find(call.organisation_id, _TAG, tag_id) is None:
             raise refuse(404, "Tag not found")
