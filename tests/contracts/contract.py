@@ -16,24 +16,52 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
-FAILURE = {
-    "type": "object",
-    "properties": {
-        "statusCode": {"type": "integer"},
-        "error": {"type": "string", "minLength": 1},
-        "message": {"type": "string", "minLength": 1},
-    },
-    "required": ["statusCode", "error", "message"],
-    "additionalProperties": False,
+WORDS = {"type": "string", "minLength": 1}
+
+
+@dataclass(frozen=True)
+class Manner:
+    """What holds for all operations of one vendor: the beginning of the paths that have a contract, and the answers
+    that any operation may give although they are documented for some only, or in general.
+    """
+
+    prefix: str
+    failure: Mapping[str, Any]
+    everywhere: frozenset[int]
+
+
+MANNERS = {
+    "instantly": Manner(
+        "/api/v2/",
+        {
+            "type": "object",
+            "properties": {"statusCode": {"type": "integer"}, "error": WORDS, "message": WORDS},
+            "required": ["statusCode", "error", "message"],
+            "additionalProperties": False,
+        },
+        frozenset({400, 415, 500}),
+    ),
+    # Its errors are plain text. 402 and 415 are made up by the twin.
+    "lemlist": Manner("/api/", WORDS, frozenset({400, 401, 402, 403, 404, 405, 415, 429, 500})),
+    # It documents its statuses in general. 402 for a missing plan, 415 and 429 are made up by the twin.
+    "salesforge": Manner(
+        "/public/v2/",
+        {
+            "type": "object",
+            "properties": {"message": WORDS, "data": {}},
+            "required": ["message"],
+            "additionalProperties": False,
+        },
+        frozenset({400, 401, 402, 403, 404, 405, 415, 422, 429, 500}),
+    ),
 }
-EVERYWHERE = {400, 415, 500}
-"""Statuses that the vendor documents for some operations only, and that any may answer."""
 
 
 @dataclass
 class Contract:
     """One vendor's contract. `violations` are what the wrappers saw go wrong."""
 
+    platform_type: str
     document: Mapping[str, Any]
     violations: list[str] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
@@ -46,6 +74,15 @@ class Contract:
                 if found:
                     return found
         return None
+
+    @property
+    def manner(self) -> Manner:
+        return MANNERS[self.platform_type]
+
+    def vendor_path(self, path: str) -> str | None:
+        """The vendor's own path of a twin's; None for a web application's own calls, which have no contract."""
+        inside = re.sub(rf"^/[^/]+/{self.platform_type}", "", path).removeprefix("/backend")
+        return inside if inside.startswith(self.manner.prefix) else None
 
     def faults(self, schema: Mapping[str, Any], value: object) -> list[str]:
         whole = {**schema, "components": self.document["components"]}
@@ -64,16 +101,22 @@ class Contract:
         if operation is None:
             return [] if status == 404 else [f"{method} {path} is not in the contract and answers {status}"]
         documented = operation["responses"].get(str(status))
-        if documented is None and status not in EVERYWHERE:
+        if documented is None and status not in self.manner.everywhere:
             return [f"{method} {path} answers {status}, which is not documented"]
-        schema = documented["content"]["application/json"]["schema"] if documented else FAILURE
+        if documented is not None and not documented.get("content"):
+            return ["a body where none is documented"] if body else []
+        schema = _only_schema(documented["content"]) if documented else self.manner.failure
         try:
-            return self.faults(schema, json.loads(body))
+            return self.faults(schema, body.decode() if schema.get("type") == "string" else json.loads(body))
         except ValueError:
             return ["the answer is no JSON"]
 
     def _query_faults(self, operation: Mapping[str, Any], query: str) -> list[str]:
-        known = {one["name"]: one["schema"] for one in operation.get("parameters", []) if one["in"] == "query"}
+        known = {
+            one["name"]: one["schema"].get("items", one["schema"])  # an array comes as several of one name
+            for one in operation.get("parameters", [])
+            if one["in"] == "query"
+        }
         faults: list[str] = []
         for name, text in parse_qsl(query, keep_blank_values=True):
             if name not in known:
@@ -92,14 +135,14 @@ class Contract:
         return self.faults(wanted["content"]["application/json"]["schema"], json.loads(body))
 
 
+def _only_schema(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    (of_kind,) = content.values()
+    schema: Mapping[str, Any] = of_kind["schema"]
+    return schema
+
+
 def load(name: str) -> Contract:
-    return Contract(json.loads(Path(__file__).with_name(f"{name}.json").read_text()))
-
-
-def vendor_path(path: str) -> str | None:
-    """The vendor's own path of a twin's; None for the web application's calls, which have no contract."""
-    inside = re.sub(r"^/[^/]+/instantly", "", path).removeprefix("/backend")
-    return inside if inside.startswith("/api/v2/") else None
+    return Contract(name, json.loads(Path(__file__).with_name(f"{name}.json").read_text()))
 
 
 class RequestsChecked(httpx.AsyncBaseTransport):
@@ -110,7 +153,7 @@ class RequestsChecked(httpx.AsyncBaseTransport):
         self._inner = inner
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        path = vendor_path(request.url.path)
+        path = self._contract.vendor_path(request.url.path)
         if path is not None:
             faults = self._contract.request_faults(
                 request.method, path, request.url.query.decode(), await request.aread()
@@ -126,7 +169,7 @@ def answers_checked(contract: Contract, app: App) -> App:
     """An ASGI application whose every answer is held against the contract, and every request that it accepts."""
 
     async def checked(scope: Message, receive: Receive, send: Send) -> None:
-        path = vendor_path(scope["path"]) if scope["type"] == "http" else None
+        path = contract.vendor_path(scope["path"]) if scope["type"] == "http" else None
         if path is None:
             await app(scope, receive, send)
             return
@@ -147,7 +190,7 @@ def answers_checked(contract: Contract, app: App) -> App:
         if status == 503:
             return
         faults = contract.answer_faults(method, path, status, bytes(answer))
-        if status == 200:
+        if status in range(200, 300):
             query = scope["query_string"].decode()
             faults += contract.request_faults(method, path, query, bytes(request))
         contract.violations += [f"{method} {path} -> {status}: {fault}" for fault in faults]

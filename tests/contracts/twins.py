@@ -133,6 +133,9 @@ class MailSignIns:
         return None
 
 
+TWINS = (instantly.twin(),)
+
+
 @dataclass
 class RunningTwins:
     sandbox: Sandbox
@@ -140,8 +143,8 @@ class RunningTwins:
     mail: MailSignIns
     port: int
 
-    def root(self, workspace_id: str = "ws_test") -> str:
-        return f"http://127.0.0.1:{self.port}/{workspace_id}/instantly"
+    def root(self, workspace_id: str = "ws_test", platform_type: str = "instantly") -> str:
+        return f"http://127.0.0.1:{self.port}/{workspace_id}/{platform_type}"
 
 
 @asynccontextmanager
@@ -151,7 +154,7 @@ async def running_twins(
     """The twins on a free port. `wrap` may put an ASGI application around them."""
     store, mail = store or MemoryStore(), MailSignIns()
     sandbox = Sandbox(store, mail)
-    app = create_app(sandbox, twins=[instantly.twin()])
+    app = create_app(sandbox, twins=TWINS)
     async with serving(wrap(app), closing=sandbox.closing) as port:
         yield RunningTwins(sandbox, store, mail, port)
 
