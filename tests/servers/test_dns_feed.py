@@ -64,7 +64,7 @@ class FakeBackend:
 
 
 @contextlib.asynccontextmanager
-async def following(backend: Backend, zones: Zones) -> AsyncIterator[None]:
+async def following(backend: Backend[ZoneData], zones: Zones) -> AsyncIterator[None]:
     loaded = asyncio.Event()
     task = asyncio.create_task(follow(backend, zones, loaded=loaded))
     try:

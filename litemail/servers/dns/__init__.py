@@ -2,8 +2,8 @@
 
 from litemail.servers.dns.data import Delegation as Delegation
 from litemail.servers.dns.data import ZoneData as ZoneData
-from litemail.servers.dns.feed import Backend as Backend
-from litemail.servers.dns.feed import follow as follow
 from litemail.servers.dns.server import DnsServer as DnsServer
 from litemail.servers.dns.server import serve as serve
 from litemail.servers.dns.zones import Zones as Zones
+from litemail.servers.feed import Backend as Backend
+from litemail.servers.feed import follow as follow
