@@ -89,12 +89,17 @@ class Contract:
         validator = Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER)
         return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
 
-    def request_faults(self, method: str, path: str, query: str, body: bytes) -> list[str]:
+    def request_faults(self, method: str, path: str, query: str, body: bytes, headers: Mapping[str, str]) -> list[str]:
+        """What is wrong with a request. Names of headers are in lower case."""
         operation = self.operation(method, path)
         if operation is None:
             return [f"{method} {path} is not in the contract"]
         self.seen.add(operation["operationId"])
-        return self._query_faults(operation, query) + self._body_faults(operation, body)
+        return [
+            *self._security_faults(operation, query, headers),
+            *self._query_faults(operation, query),
+            *self._body_faults(operation, body, headers),
+        ]
 
     def answer_faults(self, method: str, path: str, status: int, body: bytes) -> list[str]:
         operation = self.operation(method, path)
@@ -111,14 +116,30 @@ class Contract:
         except ValueError:
             return ["the answer is no JSON"]
 
-    def _query_faults(self, operation: Mapping[str, Any], query: str) -> list[str]:
-        known = {
-            one["name"]: one["schema"].get("items", one["schema"])  # an array comes as several of one name
-            for one in operation.get("parameters", [])
-            if one["in"] == "query"
-        }
+    @property
+    def _schemes(self) -> Mapping[str, Mapping[str, str]]:
+        found: Mapping[str, Mapping[str, str]] = self.document["components"].get("securitySchemes", {})
+        return found
+
+    def _security_faults(self, operation: Mapping[str, Any], query: str, headers: Mapping[str, str]) -> list[str]:
+        """That a key comes where the vendor wants it; whether it is right is for the platform to say."""
         faults: list[str] = []
-        for name, text in parse_qsl(query, keep_blank_values=True):
+        for name in {name for way in operation.get("security", self.document.get("security", [])) for name in way}:
+            scheme = self._schemes[name]
+            key = scheme.get("name", "Authorization")
+            given = dict(parse_qsl(query)).get(key) if scheme.get("in") == "query" else headers.get(key.lower())
+            faults += [] if given else [f"no {key} in the {scheme.get('in', 'header')}"]
+        return faults
+
+    def _query_faults(self, operation: Mapping[str, Any], query: str) -> list[str]:
+        parameters = {one["name"]: one for one in operation.get("parameters", []) if one["in"] == "query"}
+        # An array comes as several of one name.
+        known = {name: one["schema"].get("items", one["schema"]) for name, one in parameters.items()}
+        keys = {scheme["name"] for scheme in self._schemes.values() if scheme.get("in") == "query"}
+        given = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] not in keys - set(known)]
+        missing = {name for name, one in parameters.items() if one.get("required")} - {name for name, _ in given}
+        faults = [f"query {name} is missing" for name in sorted(missing)]
+        for name, text in given:
             if name not in known:
                 faults.append(f"query {name} is not in the contract")
                 continue
@@ -126,13 +147,27 @@ class Contract:
             faults += self.faults(known[name], value)
         return faults
 
-    def _body_faults(self, operation: Mapping[str, Any], body: bytes) -> list[str]:
+    def _body_faults(self, operation: Mapping[str, Any], body: bytes, headers: Mapping[str, str]) -> list[str]:
         wanted = operation.get("requestBody")
         if not body:
             return ["no body"] if wanted and wanted["required"] else []
         if not wanted:
             return ["a body where none is taken"]
-        return self.faults(wanted["content"]["application/json"]["schema"], json.loads(body))
+        kind = headers.get("content-type", "").partition(";")[0]
+        if kind not in wanted["content"]:
+            return [f"a body of type {kind}"]
+        return self.faults(_closed(wanted["content"][kind]["schema"]), json.loads(body))
+
+
+def _closed(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema without room for fields that it does not name: what we send, the vendor must know."""
+    inner: dict[str, Any] = {}
+    if "items" in schema:
+        inner["items"] = _closed(schema["items"])
+    if "properties" in schema:
+        inner["properties"] = {name: _closed(value) for name, value in schema["properties"].items()}
+        inner["additionalProperties"] = schema.get("additionalProperties", False)
+    return {**schema, **inner}
 
 
 def _only_schema(content: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -156,7 +191,7 @@ class RequestsChecked(httpx.AsyncBaseTransport):
         path = self._contract.vendor_path(request.url.path)
         if path is not None:
             faults = self._contract.request_faults(
-                request.method, path, request.url.query.decode(), await request.aread()
+                request.method, path, request.url.query.decode(), await request.aread(), request.headers
             )
             self._contract.violations += [f"{request.method} {path}: {fault}" for fault in faults]
         return await self._inner.handle_async_request(request)
@@ -192,7 +227,8 @@ def answers_checked(contract: Contract, app: App) -> App:
         faults = contract.answer_faults(method, path, status, bytes(answer))
         if status in range(200, 300):
             query = scope["query_string"].decode()
-            faults += contract.request_faults(method, path, query, bytes(request))
+            headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
+            faults += contract.request_faults(method, path, query, bytes(request), headers)
         contract.violations += [f"{method} {path} -> {status}: {fault}" for fault in faults]
 
     return checked
