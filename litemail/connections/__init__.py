@@ -1,6 +1,5 @@
 """Connections: jobs that connect inboxes to a sending platform."""
 
-from litemail.connections.pace import Pace as Pace
 from litemail.connections.queries import CHANNEL as CHANNEL
 from litemail.connections.queries import Connection as Connection
 from litemail.connections.queries import Inbox as Inbox

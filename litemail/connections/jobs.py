@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 
 from litemail.connections import run_queries
-from litemail.connections.pace import Pace
-from litemail.connections.run import Means
 from litemail.connections.run import run as run_connection
 from litemail.connections.service import enqueue
 from litemail.connections.steps import SignIn
@@ -12,7 +10,7 @@ from litemail.kit.db import Database
 from litemail.kit.jobs import Job
 from litemail.kit.secrets import Secrets
 from litemail.mailboxes import MailAccess
-from litemail.platforms import Doors
+from litemail.platforms import Doors, Means, Pace
 from litemail.providers import mailhost
 from litemail.providers.platform import Registry
 
@@ -35,16 +33,8 @@ async def run(
     inbox_sign_in: SignIn = mailhost.sign_in,
 ) -> None:
     """Connects what is left of a connection. One at a time for each platform account, by the job's lock."""
-    means = Means(
-        database=database,
-        secrets=secrets,
-        registry=platforms,
-        doors=doors,
-        mail_access=mail_access,
-        sign_in=inbox_sign_in,
-        pace=pace,
-    )
-    await run_connection(means, connection_id)
+    means = Means(database=database, secrets=secrets, registry=platforms, doors=doors, pace=pace)
+    await run_connection(means, connection_id, mail_access=mail_access, inbox_sign_in=inbox_sign_in)
 
 
 async def resume(*, database: Database) -> None:

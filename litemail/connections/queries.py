@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 from litemail.kit.actor import Mode
 from litemail.kit.db import Tx
 from litemail.kit.errors import Problem
+from litemail.platforms import OPEN
 from litemail.providers.mailhost import Servers
 from litemail.providers.platform import InboxType
 
@@ -17,7 +18,6 @@ ConnectionStatus = Literal["queued", "running", "completed", "completed_with_err
 InboxStatus = Literal[
     "queued", "verifying", "connecting", "confirming", "connected", "action_required", "failed", "cancelled"
 ]
-OPEN: tuple[InboxStatus, ...] = ("queued", "verifying", "connecting", "confirming")
 
 CHANNEL = "litemail_connections"
 """Notifications of changes; the payload is the connection's id."""

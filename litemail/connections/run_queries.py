@@ -10,10 +10,11 @@ from typing import Literal
 import msgspec
 from psycopg.types.json import Jsonb
 
-from litemail.connections.queries import OPEN, Connection, ConnectionStatus, InboxStatus, Options, notify
+from litemail.connections.queries import Connection, ConnectionStatus, InboxStatus, Options, notify
 from litemail.kit.actor import Mode
 from litemail.kit.db import Tx
 from litemail.kit.errors import Problem
+from litemail.platforms import OPEN, Change
 from litemail.providers.mailhost import Servers
 from litemail.providers.platform import InboxType
 
@@ -48,17 +49,6 @@ class OpenInbox(msgspec.Struct, frozen=True):
     already: bool
     attempted: bool
     ticket: str | None
-
-
-class Change(msgspec.Struct, frozen=True):
-    """How an inbox stands now."""
-
-    id: str
-    status: InboxStatus
-    already: bool
-    attempted: bool
-    ticket: str | None
-    error: Problem | None
 
 
 class Decided(msgspec.Struct, frozen=True):

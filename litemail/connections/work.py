@@ -1,55 +1,31 @@
-"""One inbox under way: what is known of it, and what a platform or a mail host needs of it."""
+"""One inbox of a connection: what its run knows of it, and what its platform needs of it."""
 
 import re
 from dataclasses import dataclass
 
-from litemail.connections.queries import OPEN, InboxStatus
-from litemail.connections.run_queries import Change, OpenInbox
-from litemail.kit.errors import Error, Problem
+from litemail.connections.run_queries import OpenInbox
+from litemail.platforms import Work
 from litemail.providers.mailhost import Server, Servers
 from litemail.providers.platform import InboxToAdd, InboxType, MailServer
 
 _SEPARATORS = re.compile(r"[._+-]+")
 
 
-class MayBeThere(Error):
-    code = "connection.cancelled_midway"
-    message = "The connection was cancelled while the platform was adding this inbox, so it may be there."
-    action = "Look at the platform, and remove the inbox there if it should not be."
-
-
-@dataclass(eq=False)
-class Work:
-    """The state of an inbox as its run knows it; `recorder` writes it down."""
-
+@dataclass(eq=False, kw_only=True)
+class InboxWork(Work):
     row: OpenInbox
-    status: InboxStatus
-    already: bool
-    attempted: bool
-    ticket: str | None
-    error: Problem | None = None
-
-    @property
-    def decided(self) -> bool:
-        return self.status not in OPEN
-
-    def fail(self, problem: Problem | None) -> None:
-        """A later retry looks at the platform afresh, so nothing of this way there is kept but the attempt."""
-        self.status, self.error, self.ticket = "failed", problem, None
-
-    def change(self) -> Change:
-        return Change(
-            id=self.row.id,
-            status=self.status,
-            already=self.already,
-            attempted=self.attempted,
-            ticket=self.ticket,
-            error=self.error,
-        )
 
 
-def begin(row: OpenInbox) -> Work:
-    return Work(row, row.status, row.already, row.attempted, row.ticket)
+def begin(row: OpenInbox) -> InboxWork:
+    return InboxWork(
+        id=row.id,
+        email=row.email,
+        status=row.status,
+        already=row.already,
+        attempted=row.attempted,
+        ticket=row.ticket,
+        row=row,
+    )
 
 
 def to_add(

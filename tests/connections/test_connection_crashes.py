@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from litemail.connections import run_queries
-from litemail.connections.recorder import LeaseLost
+from litemail.platforms import LeaseLost
 from tests.connections.world import World
 
 POINTS = ["before exchange", "after exchange", "before check", "before add", "after add", "before confirm"]

@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx
 
-from litemail.connections import Pace
 from litemail.connections.jobs import run as run_job
 from litemail.kit.actor import Mode
 from litemail.kit.db import Database
@@ -19,7 +18,7 @@ from litemail.kit.outbound import Guard
 from litemail.kit.ports import PortBook
 from litemail.kit.secrets import Secrets
 from litemail.mailboxes import MailAccess
-from litemail.platforms import Doors
+from litemail.platforms import Doors, Pace
 from litemail.providers.mailhost import BadCredentials as InboxRefused
 from litemail.providers.mailhost import Servers, Unreachable
 from litemail.providers.platform import (

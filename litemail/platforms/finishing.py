@@ -1,10 +1,10 @@
 """What is set at the platform once an inbox is there, warm-up and tags: for many inboxes in one call."""
 
 import asyncio
+from collections.abc import Sequence
 
-from litemail.connections.pace import Pace
-from litemail.connections.queries import Options
-from litemail.connections.recorder import Lease
+from litemail.platforms.lease import Lease
+from litemail.platforms.pace import Pace
 from litemail.providers.platform import PlatformError, RateLimited, Session, TryAgain
 
 _BATCH = 100
@@ -13,17 +13,18 @@ _BATCH = 100
 class Finishing:
     """Inboxes that come while one call is under way go together in the next."""
 
-    def __init__(self, session: Session, options: Options, *, pace: Pace, lease: Lease) -> None:
+    def __init__(self, session: Session, *, warmup: bool, tags: Sequence[str], pace: Pace, lease: Lease) -> None:
         self._session = session
-        self._options = options
+        self._warmup = warmup
+        self._tags = list(tags)
         self._pace = pace
         self._lease = lease
         self._waiting: dict[str, asyncio.Future[PlatformError | None]] = {}
         self._wake = asyncio.Event()
 
     async def finish(self, email: str) -> None:
-        """Returns when the options of the connection hold for this inbox. Raises what the platform says."""
-        if not (self._options.warmup or self._options.tags):
+        """Returns when warm-up and tags of this inbox are as wanted. Raises what the platform says."""
+        if not (self._warmup or self._tags):
             return
         done: asyncio.Future[PlatformError | None] = asyncio.get_running_loop().create_future()
         self._waiting[email] = done
@@ -50,10 +51,10 @@ class Finishing:
         while True:
             self._lease.check()
             try:
-                if self._options.warmup:
+                if self._warmup:
                     await self._session.set_warmup(emails, on=True)
-                if self._options.tags:
-                    await self._session.tag(emails, list(self._options.tags))
+                if self._tags:
+                    await self._session.tag(emails, self._tags)
             except TryAgain as error:
                 tries += not isinstance(error, RateLimited)
                 if tries >= self._pace.platform_tries:

@@ -1,4 +1,4 @@
-"""How fast, how often, how long: what a run allows itself towards the hosts of others."""
+"""How fast, how often, how long: what work towards platforms and mail hosts of others allows itself."""
 
 import asyncio
 import random
