@@ -10,6 +10,7 @@ import uvloop
 
 from benchmarks import (
     bulk_creation,
+    charges,
     cold_start,
     connecting,
     creation,
@@ -25,6 +26,7 @@ FIGURES: Mapping[str, Callable[[Scale], Awaitable[Sequence[Row]]]] = {
     "creation": creation.measure,
     "bulk_creation": bulk_creation.measure,
     "connecting": connecting.measure,
+    "charges": charges.measure,
     "dns_answers": dns_answers.measure,
     "cold_start": cold_start.measure,
     "idle_memory": idle_memory.measure,

@@ -29,13 +29,14 @@ from litemail.config import DEFAULT_DATA_DIR, Settings  # noqa: E402
 from litemail.events import TYPES  # noqa: E402
 from litemail.kit.actor import PUBLIC, SIGNED_IN, USER_ONLY  # noqa: E402
 from litemail.kit.errors import Error  # noqa: E402
+from litemail.providers.payments.base import DECLINES  # noqa: E402
 from litemail.web import system  # noqa: E402
 from litemail.web.errors import STATUS  # noqa: E402
 
 FOLDER = ROOT / "docs" / "reference"
 NOTE = "<!-- Written by `make docs`; changes here are lost. -->"
 EVENT_TYPE = re.compile(r"[a-z_]+\.[a-z_]+")
-EMITTERS = {"emit", "emit_many", "_tell", "_audit"}
+EMITTERS = {"emit", "emit_many", "tell", "_tell", "_audit"}
 SHARED_OPTIONS = {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Options)}
 
 
@@ -222,6 +223,8 @@ def errors_page() -> str:
         parts.append(
             table(("code", "kind", "message", "action", "again"), [_error_row(each) for each in errors]) + "\n"
         )
+    declines = [(f"`payment.{reason}`", *words) for reason, words in DECLINES.items()]
+    parts.append("## Declined cards\n\n" + table(("code", "message", "action"), declines))
     return "".join(parts)
 
 
@@ -283,7 +286,10 @@ def _name_of(function: ast.expr) -> str:
 
 def _event_types(argument: ast.expr) -> Iterator[str]:
     """A literal type; of one that is put together only its beginning, `platform_account.`"""
-    if isinstance(argument, ast.JoinedStr) and isinstance(argument.values[0], ast.Constant):
+    if isinstance(argument, ast.IfExp):
+        yield from _event_types(argument.body)
+        yield from _event_types(argument.orelse)
+    elif isinstance(argument, ast.JoinedStr) and isinstance(argument.values[0], ast.Constant):
         yield str(argument.values[0].value)
     elif isinstance(argument, ast.Constant) and EVENT_TYPE.fullmatch(str(argument.value)):
         yield str(argument.value)

@@ -2,11 +2,12 @@
 variables, `litemail.toml` in the data folder, the defaults here.
 """
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -26,6 +27,21 @@ class BadSettingsFile(Error):
     code = "settings.bad_file"
     message = "The settings in {path} cannot be read: {reason}"
     action = "Mend the file; it is TOML, with one `name = value` a line."
+
+
+class PlanSetting(BaseModel):
+    """An entry of the price list, in minor units. Quarters and years left out cost 2.7 and 10 months."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, max_length=100)
+    included_mailboxes: int = Field(ge=0, le=1_000_000)
+    month: int = Field(ge=0, le=10**12)
+    quarter: int | None = Field(None, ge=0, le=10**12)
+    year: int | None = Field(None, ge=0, le=10**12)
+    addon_month: int = Field(ge=0, le=10**12)
+    addon_quarter: int | None = Field(None, ge=0, le=10**12)
+    addon_year: int | None = Field(None, ge=0, le=10**12)
 
 
 class Settings(BaseSettings):
@@ -80,8 +96,48 @@ class Settings(BaseSettings):
         True, description="Whether a platform's e-mail and password are exchanged for an API key (undocumented calls)."
     )
     worker_concurrency: int = Field(8, ge=1, le=200, description="Jobs that one worker runs at once.")
+    plans: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")], PlanSetting] | None = Field(
+        None,
+        description="The whole price list by plan id: tables `[plans.starter]` in the file, or JSON in the variable. "
+        "Unset: the default list, as changed by `litemail plans set`.",
+    )
+    tax_rate: Decimal = Field(
+        Decimal(0),
+        ge=0,
+        le=100,
+        decimal_places=2,
+        description="Percent of tax that all prices contain, as invoices from now on show it: 19 or 7.75.",
+    )
+    invoice_seller: str = Field(
+        "Litemail",
+        min_length=1,
+        max_length=1000,
+        description="Who sells, as invoices from now on show it: name, address, tax number, in several lines.",
+    )
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/?#]+(/[^\s?#]*[^\s/?#])?$",
+        description="Where people reach the API from outside, without a slash at the end, as payment links show it. "
+        "Unset: the listening address and port.",
+    )
+    stripe_secret_key: SecretStr | None = Field(
+        None, description="Secret key of a Stripe account, `sk_...` or `rk_...`: live workspaces pay through it."
+    )
+    stripe_webhook_secret: SecretStr | None = Field(
+        None, description="Signing secret of the webhook at Stripe, `whsec_...`. Needed with the secret key."
+    )
+    stripe_api_base: str = Field(
+        "https://api.stripe.com", description="Where Stripe's API is. Another one is a test double of it."
+    )
     log_level: Level | None = Field(
         None, description="debug, info, warning or error. Unset: info, or warning when a person watches the terminal."
+    )
+
+    stop_at: str | None = Field(
+        None,
+        pattern=r"^[a-z_]+\.[a-z_]+(#[1-9][0-9]{0,5})?$",
+        description="For tests of this program: it kills itself where that named step is done (`step#3`: the third "
+        "time), to show that nothing is lost or done twice.",
     )
 
     @property

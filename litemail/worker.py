@@ -16,6 +16,8 @@ from litemail.kit.jobs import Job, WorkerPool
 from litemail.kit.notify import Listener
 from litemail.mailboxes import jobs as mailboxes_jobs
 from litemail.platforms import jobs as platforms_jobs
+from litemail.wallet import jobs as wallet_jobs
+from litemail.workflows import jobs as workflows_jobs
 
 CONSUMER = "jobs"
 """The name of our place in the stream of events."""
@@ -24,7 +26,14 @@ LOOK_ANYWAY = 5.0
 LOOK_SOON = 0.05
 """The same, where events wait for the end of an older transaction, which notifies nobody."""
 
-_SLICES: Iterable[ModuleType] = (connections_jobs, platforms_jobs, mailboxes_jobs, domains_jobs)
+_SLICES: Iterable[ModuleType] = (
+    connections_jobs,
+    platforms_jobs,
+    mailboxes_jobs,
+    domains_jobs,
+    wallet_jobs,
+    workflows_jobs,
+)
 
 log = structlog.get_logger("worker")
 
@@ -48,12 +57,21 @@ HANDLERS: Mapping[str, list[str]] = {
 
 @asynccontextmanager
 async def running(
-    *, database: Database, listener: Listener, resources: Mapping[str, object], concurrency: int
+    *,
+    database: Database,
+    listener: Listener,
+    resources: Mapping[str, object],
+    concurrency: int,
+    more_jobs: Mapping[str, Job] | None = None,
+    more_schedules: Mapping[str, str] | None = None,
 ) -> AsyncIterator[None]:
-    """Works on jobs and events while the block lasts. `resources` are what jobs ask for by parameter name."""
+    """Works on jobs and events while the block lasts. `resources` are what jobs ask for by parameter name.
+
+    `more_jobs` and `more_schedules` are those of parts that the worker may not import.
+    """
     pool = WorkerPool(
-        jobs=JOBS,
-        schedules=SCHEDULES,
+        jobs={**JOBS, **(more_jobs or {})},
+        schedules={**SCHEDULES, **(more_schedules or {})},
         resources={"database": database, "listener": listener, **resources},
         concurrency=concurrency,
     )

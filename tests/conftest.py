@@ -28,17 +28,25 @@ from litemail.kit.secrets import Secrets
 from litemail.mailboxes.schemas import MailAccess
 from litemail.providers import mailhost
 from litemail.providers.dns import FixedParent
+from litemail.providers.payments import Gateways
+from litemail.providers.payments.sandbox import PayLinks, SandboxGateway
 from litemail.providers.platform import instantly, registry
 from litemail.servers.dns import Zones, follow
 from litemail.servers.dns import serve as serve_dns
 from litemail.servers.dns.backend import REGISTRY, ZONES, DatabaseBackend
 from litemail.servers.sandbox import api as sandbox_api
+from litemail.servers.sandbox import clock_api as sandbox_clock_api
+from litemail.servers.sandbox import pay
+from litemail.servers.sandbox import wallet_api as sandbox_wallet_api
+from litemail.servers.sandbox.gateway import SqlBooks
 from litemail.web import api
 from litemail.workflows import sign_up
 from litemail.workspaces import roles
 
 NAME_SERVER_POOL = tuple(f"ns{number:02}.litemail.test" for number in range(1, 17))
 MAIL_HOSTNAME = "mail.litemail.test"
+PAY_LINKS = PayLinks(lambda: "http://litemail.test", b"the key of pay links")
+GATEWAY_SECRET = b"the secret that the sandbox's gateway signs with"
 MIGRATIONS = Path(api.__file__).parent.parent / "migrations"
 
 _connect = socket.socket.connect
@@ -227,6 +235,12 @@ async def connection_news(database: Database) -> AsyncIterator[Listener]:
         yield listener
 
 
+@pytest.fixture(scope="session")
+def gateways(database: Database) -> Gateways:
+    """The sandbox's gateway. Its events wait in `sandbox.gateway_events` until somebody delivers them."""
+    return Gateways({"sandbox": SandboxGateway(SqlBooks(database), PAY_LINKS, GATEWAY_SECRET)})
+
+
 class Unheard:
     """Key uses that nobody writes down."""
 
@@ -236,7 +250,7 @@ class Unheard:
 
 @pytest.fixture(scope="session")
 async def api_resources(
-    dns_server: Dns, connection_news: Listener, tmp_path_factory: pytest.TempPathFactory
+    dns_server: Dns, connection_news: Listener, gateways: Gateways, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, object]:
     """What routes ask for by name."""
     ports = PortBook(tmp_path_factory.mktemp("api") / "ports.json")
@@ -252,6 +266,7 @@ async def api_resources(
         "platforms": registry([instantly.adapter()]),
         "guards": guards(),
         "listener": connection_news,
+        "gateways": gateways,
     }
 
 
@@ -271,7 +286,8 @@ async def client(
         key_uses=Unheard(),
         ready=ready,
         resources=api_resources,
-        more_routes=sandbox_api.ROUTES,
+        more_routes=[*sandbox_api.ROUTES, *sandbox_clock_api.ROUTES, *sandbox_wallet_api.ROUTES],
+        pages=[pay.router(pay.Desk(database, PAY_LINKS))],
     )
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)  # type: ignore[arg-type]  # other stubs of ASGI
     async with httpx.AsyncClient(transport=transport, base_url="http://litemail.test") as made:

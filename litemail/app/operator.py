@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from litemail import users
+from litemail import billing, users, wallet
 from litemail.app.house import House, visited
 from litemail.config import Settings
 from litemail.kit import logging
@@ -47,7 +47,7 @@ async def examine(settings: Settings) -> Sequence[Finding]:
         async with visited(settings) as house:
             findings.append(Finding(f"data folder {settings.data_dir} is writable, master keys are readable", ok=True))
             findings.append(Finding("database answers and has the schema of this version", ok=True))
-            for check in (_isolation, _stuck_jobs, _listeners):
+            for check in (_isolation, _ledger, _invoices, _stuck_jobs, _listeners):
                 findings += await check(house)
     except Error as error:
         problem = error.problem()
@@ -60,6 +60,32 @@ async def _isolation(house: House) -> Sequence[Finding]:
         bare = await tx.values(str, UNPROTECTED)
     what = "every tenant table is under row-level security"
     return [Finding(what, ok=not bare, remedy=f"{', '.join(bare)} must be protected; restore the schema")]
+
+
+async def _ledger(house: House) -> Sequence[Finding]:
+    async with house.database.begin_system("doctor") as tx:
+        difference = await wallet.first_difference(tx)
+        unapplied = await wallet.count_unapplied_events(tx)
+    found = difference and f"{difference.what}: {difference.where} has {difference.kept}, not {difference.computed}"
+    return [
+        Finding(
+            "the ledger, recomputed from its entries, is as it was kept",
+            ok=difference is None,
+            remedy=f"{found}; restore a backup from before it",
+        ),
+        Finding(
+            "every event of a payment gateway was applied",
+            ok=not unapplied,
+            remedy=f"{unapplied} were not; table gateway_events says why in `problem`",
+        ),
+    ]
+
+
+async def _invoices(house: House) -> Sequence[Finding]:
+    async with house.database.begin_system("doctor") as tx:
+        gap = await billing.find_gap(tx)
+    remedy = f"{gap} is missing; restore a backup from before it"
+    return [Finding("the numbers of invoices have no gap", ok=gap is None, remedy=remedy)]
 
 
 async def _stuck_jobs(house: House) -> Sequence[Finding]:

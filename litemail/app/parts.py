@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from litemail import worker
-from litemail.app import outside
+from litemail.app import outside, payments, terms
 from litemail.app.house import House, Part
 from litemail.app.uses import KeyUses
 from litemail.config import Settings
@@ -28,8 +28,11 @@ from litemail.servers.dns.backend import DatabaseBackend
 from litemail.servers.dns.data import ZoneData
 from litemail.servers.imap.backend import MailboxBackend as ImapMailboxes
 from litemail.servers.sandbox import api as sandbox_api
+from litemail.servers.sandbox import clock_api as sandbox_clock_api
+from litemail.servers.sandbox import gateway_jobs, pay
 from litemail.servers.sandbox import instantly as instantly_twin
 from litemail.servers.sandbox import platforms_api as sandbox_platforms_api
+from litemail.servers.sandbox import wallet_api as sandbox_wallet_api
 from litemail.servers.sandbox.app import create_app
 from litemail.servers.sandbox.backend import SqlStore
 from litemail.servers.sandbox.behaviour import Sandbox
@@ -145,11 +148,14 @@ async def sandbox_part(house: House) -> AsyncIterator[Mapping[str, int]]:
 
 @asynccontextmanager
 async def worker_part(house: House) -> AsyncIterator[Mapping[str, int]]:
+    await terms.publish(house)
     async with worker.running(
         database=house.database,
         listener=house.listener,
         resources=_resources(house),
         concurrency=house.settings.worker_concurrency,
+        more_jobs=gateway_jobs.JOBS,
+        more_schedules=gateway_jobs.SCHEDULES,
     ):
         yield {}
 
@@ -157,6 +163,7 @@ async def worker_part(house: House) -> AsyncIterator[Mapping[str, int]]:
 @asynccontextmanager
 async def api_part(house: House) -> AsyncIterator[Mapping[str, int]]:
     settings = house.settings
+    await terms.publish(house)
     uses = KeyUses(house.database)
     closing = asyncio.Event()
     app = web_api.create(
@@ -166,7 +173,13 @@ async def api_part(house: House) -> AsyncIterator[Mapping[str, int]]:
         key_uses=uses,
         ready=_readiness(house),
         resources={**_resources(house), "closing": closing},
-        more_routes=[*sandbox_api.ROUTES, *sandbox_platforms_api.ROUTES],
+        more_routes=[
+            *sandbox_api.ROUTES,
+            *sandbox_platforms_api.ROUTES,
+            *sandbox_clock_api.ROUTES,
+            *sandbox_wallet_api.ROUTES,
+        ],
+        pages=[pay.router(pay.Desk(house.database, payments.pay_links(house)))],
     )
     async with uses.written_down():
         server = await http_server.serve(
@@ -231,6 +244,9 @@ def _resources(house: House) -> Mapping[str, object]:
         "platforms": platforms,
         "twins": SqlStore(house.database),
         "guards": mode_guards,
+        "gateways": payments.gateways(house),
+        "deliverers": {},
+        "gateway_hook": payments.gateway_hook(house),
         "doors": outside.doors(house, mode_guards, platforms),
     }
 

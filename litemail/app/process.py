@@ -15,7 +15,7 @@ import structlog
 from litemail.app import house as houses
 from litemail.app.house import House, Part
 from litemail.config import Settings
-from litemail.kit import logging
+from litemail.kit import logging, stops
 from litemail.kit.errors import Error, Kind
 from litemail.kit.http_server import check_port
 
@@ -58,6 +58,8 @@ async def run(settings: Settings, parts: Sequence[Part], *, ready: Callable[[Run
     Raises PortTaken before anything is started, and what opening a house raises.
     """
     logging.configure(settings.log_level)
+    if settings.stop_at:
+        stops.arm(settings.stop_at)
     if not settings.shared_port:
         refuse_taken_ports(settings, parts)
     me = asyncio.current_task()

@@ -16,6 +16,7 @@ from litemail.domains.service import find as find
 from litemail.domains.service import find_many as find_many
 from litemail.domains.service import get as get
 from litemail.domains.service import is_ours as is_ours
+from litemail.domains.service import lock as lock
 from litemail.domains.service import lock_usable as lock_usable
 from litemail.domains.service import own_test_name as own_test_name
 from litemail.domains.service import refuse_reserved as refuse_reserved

@@ -221,11 +221,17 @@ async def count_domains(tx: Tx, *, workspace_id: str, chosen: Filter) -> int:
     return count or 0
 
 
+async def lock_domains(tx: Tx, domain_ids: Collection[str]) -> None:
+    await tx.execute(
+        "SELECT FROM domains WHERE id = ANY (%(ids)s) ORDER BY id FOR NO KEY UPDATE", ids=sorted(domain_ids)
+    )
+
+
 async def count_mailboxes(tx: Tx, by: dict[str, int]) -> set[str]:
     """Adds to the counts; the ids of the domains where they stay within the limit, the others are left as they are."""
     ordered = sorted(by)
     if len(ordered) > 1:  # the update alone would lock them in any order
-        await tx.execute("SELECT FROM domains WHERE id = ANY (%(ids)s) ORDER BY id FOR NO KEY UPDATE", ids=ordered)
+        await lock_domains(tx, ordered)
     return set(
         await tx.values(
             str,

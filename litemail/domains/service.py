@@ -181,6 +181,11 @@ async def is_ours(tx: Tx, name: str) -> Domain | None:
     return await queries.find_active(tx, name)
 
 
+async def lock(tx: Tx, domain_ids: Collection[str]) -> None:
+    """Nobody changes the counts of these until this transaction ends. Taken before any lock of mailboxes."""
+    await queries.lock_domains(tx, domain_ids)
+
+
 async def count_mailbox(tx: Tx, domain_id: str, *, by: int) -> None:
     """A higher slice's word that mailboxes came (`by` > 0) or went. Raises MailboxLimit."""
     await count_mailboxes(tx, {domain_id: by})

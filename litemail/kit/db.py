@@ -9,10 +9,9 @@ A request or job step is one transaction and only its edge commits:
 as `litemail_system`, which explicit policies let through; it is for edges whose authority is not an actor.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache, lru_cache
 from types import NoneType, UnionType
 from typing import Literal, LiteralString, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -20,18 +19,30 @@ from typing import Literal, LiteralString, TypeVar, Union, get_args, get_origin,
 import msgspec
 import structlog
 from psycopg import AsyncConnection, AsyncCursor, OperationalError, errors, sql
-from psycopg.rows import tuple_row
+from psycopg.pq import TransactionStatus
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
 from litemail.kit import clock, jobs, outbox
 from litemail.kit.actor import Actor
+from litemail.kit.db_pool import make_pool
 from litemail.kit.errors import Error, Kind
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 Value = TypeVar("Value")
 Parameter = (
-    str | int | float | bool | bytes | datetime | Jsonb | Sequence[str | None] | Sequence[int] | Sequence[bytes] | None
+    str
+    | int
+    | float
+    | bool
+    | bytes
+    | datetime
+    | timedelta
+    | Jsonb
+    | Sequence[str | None]
+    | Sequence[int]
+    | Sequence[bytes]
+    | None
 )
 
 
@@ -55,7 +66,7 @@ class DatabaseBusy(DatabaseUnavailable):
 
 
 class NotCommitted(Error):
-    """PostgreSQL answers COMMIT with a mere ROLLBACK when somebody swallowed the error of a statement."""
+    """Somebody swallowed the error of a statement: PostgreSQL would answer COMMIT with a mere ROLLBACK."""
 
     code = "database.not_committed"
     message = "The transaction had failed before it was to be committed."
@@ -68,6 +79,15 @@ class Tx:
         self.connection = connection
         self.actor = actor
         self.now = now
+        self.early = False
+
+    def release_early(self) -> None:
+        """Has COMMIT let go of locks before its record is on disk, so that others need not wait for the disk in turn.
+
+        Nothing is less safe by it: `begin` still ends only when the record is on disk, and whatever others base on
+        what they saw comes after it there. For transactions that lock a row which many want.
+        """
+        self.early = True
 
     async def find(self, shape: type[Shape], query: LiteralString, **parameters: Parameter) -> Shape | None:
         """The row as a Struct, by column names; None when there is none."""
@@ -104,9 +124,16 @@ class Tx:
             async with self.connection.cursor() as cursor:
                 await cursor.executemany(query, rows)
 
-    async def enter(self, workspace_id: str) -> None:
-        """Goes on in another workspace of the same actor, from here to the end of the transaction."""
-        await self._run("SELECT set_config('litemail.workspace_id', %(id)s, true)", {"id": workspace_id})
+    async def enter(self, workspace_id: str, *, paying_workspace_id: str | None = None) -> None:
+        """Goes on in another workspace of the same actor, from here to the end of the transaction.
+
+        `paying_workspace_id` left out: its wallet, orders and invoices are its own.
+        """
+        await self._run(
+            "SELECT set_config('litemail.workspace_id', %(id)s, true),"
+            " set_config('litemail.paying_workspace_id', %(payer)s, true)",
+            {"id": workspace_id, "payer": paying_workspace_id or workspace_id},
+        )
 
     async def emit(
         self,
@@ -157,8 +184,8 @@ class Database:
     def __init__(self, *, app_url: str, system_url: str, size: int = 10) -> None:
         self.app_url = app_url
         self.system_url = system_url
-        self._app = _pool(app_url, size)
-        self._system = _pool(system_url, size)
+        self._app = make_pool(app_url, size)
+        self._system = make_pool(system_url, size)
 
     async def open(self) -> None:
         try:
@@ -180,53 +207,20 @@ class Database:
     async def begin(self, actor: Actor, *, now: datetime | None = None) -> AsyncIterator[Tx]:
         """A transaction that sees the actor's workspace and nothing else."""
         opening = _opening_of_actor(actor.user_id, actor.workspace_id, actor.paying_workspace_id)
-        async with _transaction(self._app, opening) as connection:
-            yield Tx(connection, actor=actor, now=now or clock.now())
+        async with _transaction(self._app, opening, actor=actor, now=now or clock.now()) as tx:
+            yield tx
 
     @asynccontextmanager
     async def begin_system(self, reason: str, *, now: datetime | None = None) -> AsyncIterator[Tx]:
         """A transaction that sees every workspace. The reason, in a word or two, shows in pg_stat_activity."""
-        async with _transaction(self._system, _opening_of_system(reason)) as connection:
-            yield Tx(connection, actor=None, now=now or clock.now())
+        async with _transaction(self._system, _opening_of_system(reason), actor=None, now=now or clock.now()) as tx:
+            yield tx
 
     @asynccontextmanager
     async def system_statement(self) -> AsyncIterator[Tx]:
         """For one statement outside a transaction: authentication, health. Half the cost of `begin_system`."""
         async with _connection(self._system) as connection:
             yield Tx(connection, actor=None, now=clock.now())
-
-
-class _Pool(AsyncConnectionPool):
-    async def getconn(self, timeout: float | None = None) -> AsyncConnection:  # noqa: ASYNC109 - its base has it
-        """Where a connection comes free in the moment of a cancellation, `asyncio.wait_for` below, until Python 3.12,
-        loses the cancellation: a task told to end would go on for ever.
-        """
-        task = asyncio.current_task()
-        told = task.cancelling() if task else 0
-        connection = await super().getconn(timeout)
-        if task and task.cancelling() > told:
-            await self.putconn(connection)
-            raise asyncio.CancelledError
-        return connection
-
-
-def _pool(url: str, size: int) -> AsyncConnectionPool:
-    return _Pool(
-        url,
-        min_size=1,
-        max_size=size,
-        open=False,
-        timeout=5,
-        reconnect_timeout=5,  # then the next who asks tries at once, instead of waiting for ever longer pauses to end
-        max_idle=300,
-        configure=_set_autocommit,
-        kwargs={"row_factory": tuple_row, "options": "-c timezone=UTC -c lock_timeout=15s"},
-    )
-
-
-async def _set_autocommit(connection: AsyncConnection) -> None:
-    # Not among the pool's arguments: the job queue copies those for a connection of its own, and adds it itself.
-    await connection.set_autocommit(True)
 
 
 @lru_cache(maxsize=4096)
@@ -258,22 +252,37 @@ async def _connection(pool: AsyncConnectionPool) -> AsyncIterator[AsyncConnectio
         raise
 
 
+# The last statement is a transaction of its own, which is on disk only after all that were before it; those of many
+# clients share one write. All of it is one round trip.
+_COMMIT_EARLY = "SET LOCAL synchronous_commit = off; COMMIT; SELECT pg_logical_emit_message(true, 'litemail', '')"
+
+
 @asynccontextmanager
-async def _transaction(pool: AsyncConnectionPool, opening: bytes) -> AsyncIterator[AsyncConnection]:
+async def _transaction(
+    pool: AsyncConnectionPool, opening: bytes, *, actor: Actor | None, now: datetime
+) -> AsyncIterator[Tx]:
     connection = await _begin(pool, opening)
+    tx = Tx(connection, actor=actor, now=now)
     try:
         with _said_as_ours():
             try:
-                yield connection
+                yield tx
             except BaseException:
                 if not connection.closed:
                     await connection.execute("ROLLBACK")
                 raise
-            ended = await connection.execute("COMMIT")
-        if ended.statusmessage != "COMMIT":
-            raise NotCommitted
+            await _commit(tx)
     finally:
         await pool.putconn(connection)
+
+
+async def _commit(tx: Tx) -> None:
+    """Raises NotCommitted."""
+    connection = tx.connection
+    if connection.info.transaction_status == TransactionStatus.INERROR:
+        await connection.execute("ROLLBACK")
+        raise NotCommitted
+    await connection.execute(_COMMIT_EARLY if tx.early else "COMMIT")
 
 
 async def _begin(pool: AsyncConnectionPool, opening: bytes) -> AsyncConnection:

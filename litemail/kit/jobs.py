@@ -245,3 +245,15 @@ def _bind(job_name: str, job: Job, resources: Mapping[str, object]) -> Callable[
             await job(**wanted, **arguments)
 
     return run
+
+
+async def count_under_way(connection: AsyncConnection, *, workspace_id: str, besides: str) -> int:
+    """How many jobs of a workspace are due or running, those named `besides` not counted."""
+    cursor = await connection.execute(
+        """SELECT count(*) FROM procrastinate_jobs
+           WHERE status IN ('todo', 'doing') AND task_name <> %(besides)s
+             AND coalesce(scheduled_at, now()) <= now() AND args ->> 'workspace_id' = %(workspace_id)s""",
+        {"workspace_id": workspace_id, "besides": besides},
+    )
+    row = await cursor.fetchone()
+    return 0 if row is None else int(row[0])

@@ -136,3 +136,14 @@ async def is_waiting(connection: AsyncConnection, consumer: str) -> bool:
     """
     row = await (await connection.execute(_WAITING, {"consumer": consumer})).fetchone()
     return row is not None and bool(row[0])
+
+
+async def count_waiting(connection: AsyncConnection, consumer: str, *, workspace_id: str) -> int:
+    """How many events of a workspace `consume` has not handed out."""
+    cursor = await connection.execute(
+        """SELECT count(*) FROM events e JOIN event_cursors c ON c.consumer = %(consumer)s
+           WHERE (e.xid, e.number) > (c.xid, c.number) AND e.workspace_id = %(workspace_id)s""",
+        {"consumer": consumer, "workspace_id": workspace_id},
+    )
+    row = await cursor.fetchone()
+    return 0 if row is None else int(row[0])

@@ -48,11 +48,13 @@ def operation(
     request_example: object = None,
     request_models: tuple[type[RequestModel], ...] = (),
     description: str | None = None,
+    also: str | None = None,
 ) -> dict[str, Any]:
     """What every route says of itself, as keyword arguments for Litestar's decorators.
 
     `errors` are the codes it can answer beyond those of every call; `example` is a true answer of its success,
-    `request_example` a body that leads to it; `request_models` are what a body can be where `one_or_many` reads it.
+    `request_example` a body that leads to it; `request_models` are what a body can be where `one_or_many` reads it;
+    `also` is another media type that its success can have.
     """
     return {
         "summary": summary,
@@ -64,6 +66,7 @@ def operation(
             "example": example,
             "request_example": request_example,
             "request_models": request_models,
+            "also": also,
         },
     }
 

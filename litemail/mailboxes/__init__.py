@@ -1,5 +1,8 @@
 """Mailboxes: addresses with a password on a mail host."""
 
+from litemail.mailboxes.creating import Buying as Buying
+from litemail.mailboxes.creating import create as create
+from litemail.mailboxes.creating import create_many as create_many
 from litemail.mailboxes.mail import USABLE as USABLE
 from litemail.mailboxes.mail import MailboxDisabled as MailboxDisabled
 from litemail.mailboxes.mail import MailboxUnknown as MailboxUnknown
@@ -15,5 +18,3 @@ from litemail.mailboxes.queries import Mailbox as Mailbox
 from litemail.mailboxes.queries import Owned as Owned
 from litemail.mailboxes.queries import SignInRow as SignInRow
 from litemail.mailboxes.schemas import MailAccess as MailAccess
-from litemail.mailboxes.service import create as create
-from litemail.mailboxes.service import create_many as create_many

@@ -10,10 +10,11 @@ from litemail.kit import bulk
 from litemail.kit.actor import requires
 from litemail.kit.bulk import BulkResult
 from litemail.kit.db import Tx
+from litemail.kit.errors import Detail, Invalid
 from litemail.kit.pagination import Page, PageRequest
 from litemail.kit.secrets import Secrets
 from litemail.kit.wire import Given, one_or_many, operation
-from litemail.mailboxes import service
+from litemail.mailboxes import creating, removing, service
 from litemail.mailboxes.queries import Filter, Status
 from litemail.mailboxes.schemas import (
     Credentials,
@@ -21,9 +22,11 @@ from litemail.mailboxes.schemas import (
     Mailbox,
     MailboxCreate,
     MailboxesCreate,
+    MailboxRestore,
     MailboxUpdate,
     show,
 )
+from litemail.orders import Quoted, show_quote
 
 EXAMPLE: dict[str, object] = {
     "id": "mbx_01k5m3v8w0e3t9f7a2b4c6d8ee",
@@ -36,7 +39,7 @@ EXAMPLE: dict[str, object] = {
     "display_name": "Caroline Thompson",
     "status": "active",
     "mail_host": "builtin",
-    "subscription_id": None,
+    "subscription_id": "sub_01k5m3v8w0e3t9f7a2b4c6d8ee",
     "avatar_url": None,
     "signature": "",
     "tags": [],
@@ -44,6 +47,17 @@ EXAMPLE: dict[str, object] = {
     "failure": None,
     "created_at": "2026-01-29T18:41:56.867Z",
 }
+
+SPENDING_ERRORS = (
+    "subscription.slots_exhausted",
+    "subscription.none_active",
+    "billing.details_required",
+    "order.max_charge_exceeded",
+    "api_key.spend_limit_reached",
+    "wallet.insufficient_funds",
+    "auth.scope_missing",
+)
+"""Of calls that take a slot, and buy one if they are told to."""
 
 
 @get(
@@ -74,7 +88,8 @@ async def list_mailboxes(
     **operation(
         "Create one mailbox or many",
         description="One mailbox is active when the answer comes. Many, up to 1,000, are answered one by one with 202; "
-        "those with a chosen password are `provisioning` for a moment.",
+        "those with a chosen password are `provisioning` for a moment. Each takes a slot of a subscription; where some "
+        "are missing nothing is created and the answer is 402 with a quote, unless `buy_slots` says to buy them.",
         group="Mailboxes",
         scope=requires("mailboxes:write"),
         errors=(
@@ -85,6 +100,7 @@ async def list_mailboxes(
             "domain.mailbox_limit",
             "bulk.rejected",
             "bulk.not_all_accepted",
+            *SPENDING_ERRORS,
         ),
         example=EXAMPLE,
         request_example={
@@ -97,13 +113,20 @@ async def list_mailboxes(
     ),
 )
 async def create_mailboxes(
-    data: JSONBody[dict[str, Any]], tx: Given[Tx], secrets: Given[Secrets]
-) -> Response[Mailbox | BulkResult]:
+    data: JSONBody[dict[str, Any]], tx: Given[Tx], secrets: Given[Secrets], dry_run: FromQuery[bool] = False
+) -> Response[Mailbox | BulkResult | Quoted]:
     wanted = one_or_many(data, MailboxCreate, MailboxesCreate, key="mailboxes")
     if isinstance(wanted, MailboxCreate):
-        return Response(show(await service.create(tx, wanted.wanted(), secrets=secrets)), status_code=201)
-    result = await service.create_many(
-        tx, [each.wanted() for each in wanted.mailboxes], all_or_nothing=wanted.all_or_nothing, secrets=secrets
+        if dry_run:
+            return Response(Quoted(show_quote(await creating.quote(tx, wanted.wanted()))), status_code=200)
+        created = await creating.create(tx, wanted.wanted(), buying=wanted.buying(), secrets=secrets)
+        return Response(show(created), status_code=201)
+    each = [item.wanted() for item in wanted.mailboxes]
+    if dry_run:
+        quote = await creating.quote_many(tx, each, all_or_nothing=wanted.all_or_nothing)
+        return Response(Quoted(show_quote(quote)), status_code=200)
+    result = await creating.create_many(
+        tx, each, all_or_nothing=wanted.all_or_nothing, buying=wanted.buying(), secrets=secrets
     )
     return Response(result, status_code=bulk.ACCEPTED)
 
@@ -145,18 +168,98 @@ async def update_mailbox(
     status_code=200,
     **operation(
         "Remove a mailbox",
-        description="With `?at=now` the mailbox is gone when the answer comes: nothing is received, nobody signs in. "
-        "Its mail is kept.",
+        description="It goes when its subscription is renewed, at `removal_at`, and is no longer paid for; until then "
+        "`?cancel=true` takes that back. With `?at=now` it is gone when the answer comes: nothing is received, nobody "
+        "signs in, its slot is free. Its mail is kept, and for 30 days the mailbox can be restored.",
         group="Mailboxes",
         scope=requires("mailboxes:write"),
-        errors=("mailbox.not_found", "mailbox.only_at_once"),
-        example={**EXAMPLE, "status": "removed", "removal_at": "2026-01-29T18:41:56.867Z"},
+        errors=(
+            "mailbox.not_found",
+            "mailbox.only_at_once",
+            "mailbox.removal_not_scheduled",
+            "subscription.renewal_passed",
+            "subscription.downgrade_needs_removal",
+        ),
+        example={**EXAMPLE, "status": "scheduled_for_removal", "removal_at": "2026-02-28T18:41:56.867Z"},
     ),
 )
 async def remove_mailbox(
-    mailbox_id: FromPath[str], tx: Given[Tx], at: FromQuery[Literal["now"] | None] = None
+    mailbox_id: FromPath[str],
+    tx: Given[Tx],
+    at: FromQuery[Literal["now"] | None] = None,
+    cancel: FromQuery[bool] = False,
 ) -> Mailbox:
-    return show(await service.remove(tx, mailbox_id, at_once=at == "now"))
+    if cancel and at is not None:
+        raise Invalid(details=(Detail("cancel", "goes without `at`: what was removed at once is restored"),))
+    if cancel:
+        return show(await removing.cancel_removal(tx, mailbox_id))
+    if at == "now":
+        return show(await removing.remove_now(tx, mailbox_id))
+    return show(await removing.schedule_removal(tx, mailbox_id))
+
+
+@post(
+    "/mailboxes/{mailbox_id:str}/restore",
+    status_code=200,
+    **operation(
+        "Restore a removed mailbox",
+        description="Within 30 days, with its mail and its password. It takes a slot again, as a new mailbox does.",
+        group="Mailboxes",
+        scope=requires("mailboxes:write"),
+        errors=(
+            "mailbox.not_found",
+            "mailbox.not_removed",
+            "mailbox.removed_too_long_ago",
+            "mailbox.address_taken",
+            "mailbox.domain_not_usable",
+            "domain.mailbox_limit",
+            *SPENDING_ERRORS,
+        ),
+        example=EXAMPLE,
+        request_example={"buy_slots": True, "max_charge": 370},
+    ),
+)
+async def restore_mailbox(
+    mailbox_id: FromPath[str],
+    tx: Given[Tx],
+    data: JSONBody[MailboxRestore | None] = None,
+    dry_run: FromQuery[bool] = False,
+) -> Response[Mailbox | Quoted]:
+    if dry_run:
+        return Response(Quoted(show_quote(await removing.quote_restoring(tx, mailbox_id))))
+    buying = (data or MailboxRestore()).buying()
+    return Response(show(await removing.restore(tx, mailbox_id, buying=buying)))
+
+
+@post(
+    "/mailboxes/{mailbox_id:str}/suspend",
+    status_code=200,
+    **operation(
+        "Suspend a mailbox",
+        description="Nothing is received and nobody signs in until it is resumed. Its slot stays taken.",
+        group="Mailboxes",
+        scope=requires("mailboxes:write"),
+        errors=("mailbox.not_found",),
+        example={**EXAMPLE, "status": "suspended"},
+    ),
+)
+async def suspend_mailbox(mailbox_id: FromPath[str], tx: Given[Tx]) -> Mailbox:
+    return show(await removing.suspend(tx, mailbox_id))
+
+
+@post(
+    "/mailboxes/{mailbox_id:str}/resume",
+    status_code=200,
+    **operation(
+        "Resume a suspended mailbox",
+        group="Mailboxes",
+        scope=requires("mailboxes:write"),
+        errors=("mailbox.not_found", "mailbox.subscription_suspended"),
+        example=EXAMPLE,
+    ),
+)
+async def resume_mailbox(mailbox_id: FromPath[str], tx: Given[Tx]) -> Mailbox:
+    return show(await removing.resume(tx, mailbox_id))
 
 
 @get(
@@ -198,5 +301,8 @@ ROUTES: list[HTTPRouteHandler] = [
     get_mailbox,
     update_mailbox,
     remove_mailbox,
+    restore_mailbox,
+    suspend_mailbox,
+    resume_mailbox,
     read_credentials,
 ]

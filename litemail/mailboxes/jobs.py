@@ -6,9 +6,11 @@ from litemail.kit import passwords
 from litemail.kit.db import Database
 from litemail.kit.jobs import Job
 from litemail.kit.secrets import Secrets
-from litemail.mailboxes import queries
+from litemail.mailboxes import following, queries
+from litemail.mailboxes.mail import USABLE
 
 _AT_ONCE = 20
+_FOLLOW_AT_ONCE = 500
 
 
 async def hash_passwords(*, database: Database, secrets: Secrets, workspace_id: str) -> None:
@@ -23,7 +25,11 @@ async def hash_passwords(*, database: Database, secrets: Secrets, workspace_id: 
             return
         hashes = {row.id: await passwords.hash_chosen(secrets.open(row.sealed, row=row.id)) for row in waiting}
         async with database.begin_system("activate mailboxes") as tx:
-            active = [row for row in waiting if await queries.activate(tx, row.id, password_hash=hashes[row.id])]
+            active = [
+                row
+                for row in waiting
+                if await queries.set_first_password(tx, row.id, password_hash=hashes[row.id]) in USABLE
+            ]
             await tx.emit_many(
                 "mailbox.activated",
                 workspace_id=workspace_id,
@@ -31,6 +37,26 @@ async def hash_passwords(*, database: Database, secrets: Secrets, workspace_id: 
             )
 
 
-JOBS: Mapping[str, Job] = {"mailboxes.hash_passwords": hash_passwords}
-HANDLERS: Mapping[str, str] = {}
+async def follow_subscription(*, database: Database, workspace_id: str, subject: str) -> None:
+    """Something happened to a subscription: its mailboxes follow. Safe to repeat."""
+    found = _FOLLOW_AT_ONCE
+    while found:
+        async with database.begin_system("mailboxes follow their subscription") as tx:
+            found = await following.follow(tx, subject, workspace_id=workspace_id, limit=_FOLLOW_AT_ONCE)
+
+
+JOBS: Mapping[str, Job] = {
+    "mailboxes.hash_passwords": hash_passwords,
+    "mailboxes.follow_subscription": follow_subscription,
+}
+HANDLERS: Mapping[str, str] = dict.fromkeys(
+    (
+        "subscription.renewed",
+        "subscription.suspended",
+        "subscription.restored",
+        "subscription.cancelled",
+        "subscription.period_moved",
+    ),
+    "mailboxes.follow_subscription",
+)
 SCHEDULES: Mapping[str, str] = {}

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Literal, LiteralString
 
 import msgspec
 
@@ -10,6 +10,9 @@ from litemail.kit.db import Tx
 from litemail.kit.errors import Problem
 
 Status = Literal["provisioning", "active", "failed", "suspended", "scheduled_for_removal", "removed"]
+
+Suspender = Literal["owner", "subscription"]
+"""Who holds a mailbox back: people of its workspace, or its subscription that was not paid for."""
 
 
 class Mailbox(msgspec.Struct, frozen=True):
@@ -23,10 +26,13 @@ class Mailbox(msgspec.Struct, frozen=True):
     display_name: str
     status: Status
     mail_host: str
+    subscription_id: str | None
+    suspended_by: list[Suspender]
     signature: str
     avatar_url: str | None
     tags: list[str]
     removal_at: datetime | None
+    removed_at: datetime | None
     failure: Problem | None
     created_at: datetime
 
@@ -84,11 +90,15 @@ class Owned(msgspec.Struct, frozen=True):
     email: str
 
 
-_MAILBOX = """id, email, username, domain, domain_id, first_name, last_name, display_name, status, mail_host, signature,
-    avatar_url, tags, removal_at, failure, created_at"""
+class _State(msgspec.Struct, frozen=True):
+    status: Status
+
+
+MAILBOX = """id, email, username, domain, domain_id, first_name, last_name, display_name, status, mail_host,
+    subscription_id, suspended_by, signature, avatar_url, tags, removal_at, removed_at, failure, created_at"""
 
 # The upper bound makes a prefix a range, which an index serves under row-level security too (LIKE is not leakproof).
-_FILTER = """workspace_id = %(workspace_id)s AND removed_at IS NULL
+_FILTER = """workspace_id = %(workspace_id)s
     AND (%(domain)s::text IS NULL OR domain = %(domain)s)
     AND (%(status)s::text IS NULL OR status = %(status)s)
     AND (%(tag)s::text IS NULL OR %(tag)s = ANY (tags))
@@ -114,7 +124,7 @@ async def insert_mailboxes(tx: Tx, rows: Sequence[NewMailbox], *, workspace_id: 
                  AS new (id, domain_id, domain, username, first_name, last_name, display_name, signature, tags,
                          password_hash, password_sealed)
             ON CONFLICT (email) WHERE removed_at IS NULL DO NOTHING
-            RETURNING {_MAILBOX}""",
+            RETURNING {MAILBOX}""",
         workspace_id=workspace_id,
         now=tx.now,
         ids=[row.id for row in rows],
@@ -145,17 +155,26 @@ async def taken_addresses(tx: Tx, emails: Sequence[str]) -> set[str]:
     )
 
 
-async def find_mailbox(tx: Tx, mailbox_id: str, *, workspace_id: str, lock: bool = False) -> Mailbox | None:
-    query = f"""SELECT {_MAILBOX} FROM mailboxes
-                WHERE id = %(id)s AND workspace_id = %(workspace_id)s AND removed_at IS NULL"""
-    return await tx.find(Mailbox, query + " FOR UPDATE" if lock else query, id=mailbox_id, workspace_id=workspace_id)
+async def find_mailbox(
+    tx: Tx, mailbox_id: str, *, workspace_id: str, lock: bool = False, removed: bool = False
+) -> Mailbox | None:
+    """One that is there, or with `removed` one that was."""
+    query = f"""SELECT {MAILBOX} FROM mailboxes
+                WHERE id = %(id)s AND workspace_id = %(workspace_id)s AND (removed_at IS NOT NULL) = %(removed)s"""
+    return await tx.find(
+        Mailbox,
+        query + " FOR UPDATE" if lock else query,
+        id=mailbox_id,
+        workspace_id=workspace_id,
+        removed=removed,
+    )
 
 
 async def list_mailboxes(tx: Tx, *, workspace_id: str, chosen: Filter, limit: int, after: str | None) -> list[Mailbox]:
     return await tx.all(
         Mailbox,
-        f"""SELECT {_MAILBOX} FROM mailboxes
-            WHERE {_FILTER} AND (%(after)s::text IS NULL OR id < %(after)s)
+        f"""SELECT {MAILBOX} FROM mailboxes
+            WHERE {_FILTER} AND {_shown(chosen)} AND (%(after)s::text IS NULL OR id < %(after)s)
             ORDER BY id DESC LIMIT %(limit)s""",
         after=after,
         limit=limit,
@@ -165,9 +184,16 @@ async def list_mailboxes(tx: Tx, *, workspace_id: str, chosen: Filter, limit: in
 
 async def count_mailboxes(tx: Tx, *, workspace_id: str, chosen: Filter) -> int:
     counted = await tx.value(
-        int, f"SELECT count(*) FROM mailboxes WHERE {_FILTER}", **_parameters(workspace_id, chosen)
+        int,
+        f"SELECT count(*) FROM mailboxes WHERE {_FILTER} AND {_shown(chosen)}",
+        **_parameters(workspace_id, chosen),
     )
     return counted or 0
+
+
+def _shown(chosen: Filter) -> LiteralString:
+    """Removed ones are shown only to who asks for them. The planner has to see it: each has indexes of its own."""
+    return "removed_at IS NOT NULL" if chosen.status == "removed" else "removed_at IS NULL"
 
 
 def _parameters(workspace_id: str, chosen: Filter) -> dict[str, str | None]:
@@ -200,7 +226,7 @@ async def update_mailbox(
         Mailbox,
         f"""UPDATE mailboxes SET first_name = %(first_name)s, last_name = %(last_name)s,
                    display_name = %(display_name)s, signature = %(signature)s, tags = %(tags)s
-            WHERE id = %(id)s AND workspace_id = %(workspace_id)s RETURNING {_MAILBOX}""",
+            WHERE id = %(id)s AND workspace_id = %(workspace_id)s RETURNING {MAILBOX}""",
         id=mailbox_id,
         workspace_id=workspace_id,
         first_name=first_name,
@@ -213,23 +239,13 @@ async def update_mailbox(
 
 async def set_password(tx: Tx, mailbox_id: str, *, workspace_id: str, password_hash: str, sealed: bytes) -> None:
     await tx.execute(
-        """UPDATE mailboxes SET password_hash = %(hash)s, password_sealed = %(sealed)s
+        """UPDATE mailboxes SET password_hash = %(hash)s, password_sealed = %(sealed)s,
+                  status = mailbox_status(suspended_by, %(hash)s, failure, removal_at)
            WHERE id = %(id)s AND workspace_id = %(workspace_id)s""",
         id=mailbox_id,
         workspace_id=workspace_id,
         hash=password_hash,
         sealed=sealed,
-    )
-
-
-async def remove_mailbox(tx: Tx, mailbox_id: str, *, workspace_id: str) -> Mailbox:
-    return await tx.one(
-        Mailbox,
-        f"""UPDATE mailboxes SET status = 'removed', removed_at = %(now)s, removal_at = %(now)s
-            WHERE id = %(id)s AND workspace_id = %(workspace_id)s RETURNING {_MAILBOX}""",
-        id=mailbox_id,
-        workspace_id=workspace_id,
-        now=tx.now,
     )
 
 
@@ -248,23 +264,24 @@ async def list_unhashed(tx: Tx, *, workspace_id: str, limit: int) -> list[Sealed
     return await tx.all(
         Sealed,
         """SELECT id, email, password_sealed AS sealed FROM mailboxes
-           WHERE workspace_id = %(workspace_id)s AND status = 'provisioning' AND removed_at IS NULL
+           WHERE workspace_id = %(workspace_id)s AND password_hash IS NULL AND failure IS NULL AND removed_at IS NULL
            ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED""",
         workspace_id=workspace_id,
         limit=limit,
     )
 
 
-async def activate(tx: Tx, mailbox_id: str, *, password_hash: str) -> bool:
-    """False when it is no longer waiting."""
-    return bool(
-        await tx.execute(
-            """UPDATE mailboxes SET status = 'active', password_hash = %(hash)s
-               WHERE id = %(id)s AND status = 'provisioning'""",
-            id=mailbox_id,
-            hash=password_hash,
-        )
+async def set_first_password(tx: Tx, mailbox_id: str, *, password_hash: str) -> Status | None:
+    """What it is now; None when it was not waiting any more."""
+    row = await tx.find(
+        _State,
+        """UPDATE mailboxes SET password_hash = %(hash)s,
+                  status = mailbox_status(suspended_by, %(hash)s, failure, removal_at)
+           WHERE id = %(id)s AND password_hash IS NULL AND failure IS NULL AND removed_at IS NULL RETURNING status""",
+        id=mailbox_id,
+        hash=password_hash,
     )
+    return None if row is None else row.status
 
 
 async def find_sign_in(tx: Tx, email: str) -> SignInRow | None:
@@ -279,7 +296,7 @@ async def find_sign_in(tx: Tx, email: str) -> SignInRow | None:
 
 async def find_receiver(tx: Tx, email: str) -> Mailbox | None:
     return await tx.find(
-        Mailbox, f"SELECT {_MAILBOX} FROM mailboxes WHERE email = %(email)s AND removed_at IS NULL", email=email
+        Mailbox, f"SELECT {MAILBOX} FROM mailboxes WHERE email = %(email)s AND removed_at IS NULL", email=email
     )
 
 

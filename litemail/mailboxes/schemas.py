@@ -10,9 +10,10 @@ from litemail.kit.clock import rfc3339
 from litemail.kit.errors import Problem
 from litemail.kit.ports import PortBook
 from litemail.kit.wire import ONE_LINE, Name, RequestModel, Timestamp
+from litemail.mailboxes.creating import Buying, Wanted
 from litemail.mailboxes.queries import Mailbox as MailboxRow
 from litemail.mailboxes.queries import Status
-from litemail.mailboxes.service import Changes, Wanted
+from litemail.mailboxes.service import Changes
 
 DisplayName = Annotated[str, Field(min_length=1, max_length=200), ONE_LINE]
 Signature = Annotated[str, Field(max_length=10_000)]
@@ -23,7 +24,20 @@ Tags = Annotated[list[Tag], Field(max_length=20)]
 Security = Literal["tls", "starttls"]
 
 
-class MailboxCreate(RequestModel):
+MaxCharge = Annotated[int, Field(ge=0, le=1_000_000_000)]
+
+
+class _Spending(RequestModel):
+    """With `buy_slots`, slots that are missing are bought, for `max_charge` (minor units) at the most."""
+
+    buy_slots: bool = False
+    max_charge: MaxCharge | None = None
+
+    def buying(self) -> Buying:
+        return Buying(self.buy_slots, self.max_charge)
+
+
+class MailboxItem(RequestModel):
     """`domain` is a name or an id. Without `password` a strong one is generated."""
 
     domain: Annotated[str, Field(min_length=1, max_length=253)]
@@ -48,9 +62,17 @@ class MailboxCreate(RequestModel):
         )
 
 
-class MailboxesCreate(RequestModel):
-    mailboxes: Annotated[list[MailboxCreate], Field(min_length=1, max_length=1000)]
+class MailboxCreate(MailboxItem, _Spending):
+    """One mailbox."""
+
+
+class MailboxesCreate(_Spending):
+    mailboxes: Annotated[list[MailboxItem], Field(min_length=1, max_length=1000)]
     all_or_nothing: bool = False
+
+
+class MailboxRestore(_Spending):
+    """How a slot is paid for when none is free."""
 
 
 class MailboxUpdate(RequestModel):
@@ -139,7 +161,7 @@ def show(row: MailboxRow) -> Mailbox:
         display_name=row.display_name,
         status=row.status,
         mail_host=row.mail_host,
-        subscription_id=None,
+        subscription_id=row.subscription_id,
         avatar_url=row.avatar_url,
         signature=row.signature,
         tags=row.tags,

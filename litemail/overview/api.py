@@ -14,7 +14,7 @@ from litemail.overview import queries
 
 
 class User(msgspec.Struct, frozen=True):
-    """You, and what your workspace holds. The fields about money are null until plans are sold here."""
+    """You and your workspace: `purchased_mailboxes` are its slots, `wallet_balance` is what it can spend."""
 
     id: str
     email: str
@@ -22,10 +22,10 @@ class User(msgspec.Struct, frozen=True):
     last_name: str
     default_workspace_id: str | None
     plan: str | None
-    purchased_mailboxes: int | None
+    purchased_mailboxes: int
     assigned_mailboxes: int
     domains: int
-    wallet_balance: Money | None
+    wallet_balance: Money
     created_at: Timestamp
 
 
@@ -52,28 +52,28 @@ class Workspace(msgspec.Struct, frozen=True):
             "first_name": "Ada",
             "last_name": "Lovelace",
             "default_workspace_id": "ws_01k5m3v8w0e3t9f7a2b4c6d8ee",
-            "plan": None,
-            "purchased_mailboxes": None,
+            "plan": "growth",
+            "purchased_mailboxes": 30,
             "assigned_mailboxes": 12,
             "domains": 4,
-            "wallet_balance": None,
+            "wallet_balance": {"amount": 90100, "currency": "USD"},
             "created_at": "2026-01-29T18:41:56.867Z",
         },
     ),
 )
 async def get_user(tx: Given[Tx], actor: Given[Actor]) -> User:
-    row = await queries.get_user(tx, actor.user_id)
+    row = await queries.get_user(tx, actor.user_id, workspace_id=actor.workspace_id, payer=actor.paying_workspace_id)
     return User(
         id=row.id,
         email=row.email,
         first_name=row.first_name,
         last_name=row.last_name,
         default_workspace_id=row.default_workspace_id,
-        plan=None,
-        purchased_mailboxes=None,
+        plan=row.plan,
+        purchased_mailboxes=row.purchased_mailboxes,
         assigned_mailboxes=row.assigned_mailboxes,
         domains=row.domains,
-        wallet_balance=None,
+        wallet_balance=Money(row.wallet_balance),
         created_at=rfc3339(row.created_at),
     )
 

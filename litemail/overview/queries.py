@@ -14,8 +14,11 @@ class UserRow(msgspec.Struct, frozen=True):
     first_name: str
     last_name: str
     default_workspace_id: str | None
+    plan: str | None
+    purchased_mailboxes: int
     assigned_mailboxes: int
     domains: int
+    wallet_balance: int
     created_at: datetime
 
 
@@ -30,16 +33,28 @@ class WorkspaceRow(msgspec.Struct, frozen=True):
     created_at: datetime
 
 
-async def get_user(tx: Tx, user_id: str) -> UserRow:
-    """The user, with the counts of the workspace at hand."""
+async def get_user(tx: Tx, user_id: str, *, workspace_id: str, payer: str) -> UserRow:
+    """The user, with what the workspace at hand has bought and holds, and the wallet that pays for it.
+
+    Of several subscriptions the one with the most mailboxes names the plan.
+    """
     return await tx.one(
         UserRow,
         """SELECT u.id, u.email, u.first_name, u.last_name, u.default_workspace_id,
-                  c.mailboxes AS assigned_mailboxes, c.domains, u.created_at
-           FROM users u, (SELECT count(*) AS domains, coalesce(sum(mailbox_count), 0)::bigint AS mailboxes
-                          FROM domains WHERE removed_at IS NULL) c
+                  s.plan, s.mailboxes AS purchased_mailboxes, d.mailboxes AS assigned_mailboxes, d.domains,
+                  coalesce((SELECT balance FROM ledger_accounts
+                            WHERE workspace_id = %(payer)s AND account = 'wallet'), 0) AS wallet_balance,
+                  u.created_at
+           FROM users u,
+                (SELECT count(*) AS domains, coalesce(sum(mailbox_count), 0)::bigint AS mailboxes
+                 FROM domains WHERE workspace_id = %(workspace_id)s AND removed_at IS NULL) d,
+                (SELECT (array_agg(plan_id ORDER BY quantity DESC, id))[1] AS plan,
+                        coalesce(sum(quantity), 0)::bigint AS mailboxes
+                 FROM subscriptions WHERE workspace_id = %(workspace_id)s AND status <> 'cancelled') s
            WHERE u.id = %(id)s""",
         id=user_id,
+        workspace_id=workspace_id,
+        payer=payer,
     )
 
 

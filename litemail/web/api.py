@@ -1,6 +1,7 @@
 """The API as an ASGI application: routes under /v1, one guard, one transaction a request, one shape of errors."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 from litestar import Litestar, Request, Router
@@ -9,6 +10,7 @@ from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.params import Parameter
 from litestar.plugins.pydantic import PydanticPlugin
 
+from litemail.billing import api as billing_api
 from litemail.connections import api as connections_api
 from litemail.domains import api as domains_api
 from litemail.kit.actor import Actor
@@ -16,15 +18,20 @@ from litemail.kit.db import Database
 from litemail.kit.pagination import MAX_LIMIT, PageRequest, decode_cursor
 from litemail.kit.secrets import Secrets
 from litemail.mailboxes import api as mailboxes_api
+from litemail.orders import api as orders_api
 from litemail.overview import api as overview_api
 from litemail.platforms import api as platforms_api
+from litemail.providers.payments import Gateways
+from litemail.subscriptions import api as subscriptions_api
 from litemail.users import api as users_api
-from litemail.web import auth, openapi, system
+from litemail.wallet import InsufficientFunds, rescue
+from litemail.wallet import api as wallet_api
+from litemail.web import auth, gateways, openapi, system
 from litemail.web.body import check_body
 from litemail.web.edge import Edge
 from litemail.web.errors import MAX_BODY, render_error
 from litemail.web.limits import RateLimiter
-from litemail.web.unit import Replay, UnitOfWork, provide_tx, render_replay
+from litemail.web.unit import Replay, Rescuer, UnitOfWork, provide_call, provide_tx, render_missing, render_replay
 from litemail.workflows import api as workflows_api
 from litemail.workspaces import api as workspaces_api
 from litemail.zones import api as zones_api
@@ -32,13 +39,18 @@ from litemail.zones import api as zones_api
 ROUTES: Sequence[HTTPRouteHandler] = (
     *users_api.ROUTES,
     *workspaces_api.ROUTES,
+    *billing_api.ROUTES,
     *domains_api.ROUTES,
     *zones_api.ROUTES,
     *mailboxes_api.ROUTES,
     *platforms_api.ROUTES,
     *connections_api.ROUTES,
+    *subscriptions_api.ROUTES,
+    *orders_api.ROUTES,
+    *wallet_api.ROUTES,
     *workflows_api.ROUTES,
     *overview_api.ROUTES,
+    *gateways.ROUTES,
 )
 
 
@@ -51,8 +63,12 @@ def create(
     ready: system.Ready,
     resources: Mapping[str, object],
     more_routes: Sequence[HTTPRouteHandler] = (),
+    pages: Sequence[Router] = (),
 ) -> Litestar:
-    """The API. `resources` are handed to routes by name, `more_routes` are those of parts that `web` may not import."""
+    """The API. `resources` are handed to routes by name, `more_routes` are those of parts that `web` may not import.
+
+    `pages` are at the root, outside of /v1 and of authentication: their links are their authority.
+    """
     authenticator = auth.Authenticator(
         database=database, secrets=secrets, limiter=RateLimiter(rate_limit), key_uses=key_uses
     )
@@ -71,13 +87,18 @@ def create(
             **{name: _provide(value) for name, value in given.items()},
             "actor": Provide(_provide_actor, sync_to_thread=False),
             "tx": Provide(provide_tx),
+            "call": Provide(provide_call),
             "page_request": Provide(_provide_page_request, sync_to_thread=False),
         },
     )
     app = Litestar(
-        route_handlers=[v1, *system.probes(ready), system.contract],
-        middleware=[UnitOfWork(database, secrets)],
-        exception_handlers={Replay: render_replay, Exception: render_error},
+        route_handlers=[v1, *pages, *system.probes(ready), system.contract],
+        middleware=[UnitOfWork(database, secrets, _rescuer(database, resources.get("gateways")))],
+        exception_handlers={
+            Replay: render_replay,
+            InsufficientFunds: render_missing,
+            Exception: render_error,
+        },
         plugins=[PydanticPlugin(validate_strict=True)],
         openapi_config=openapi.CONFIG,
         request_max_body_size=MAX_BODY,
@@ -86,6 +107,11 @@ def create(
     )
     app.asgi_handler = Edge(app.asgi_handler)  # its middlewares run inside of routes only
     return app
+
+
+def _rescuer(database: Database, gateways: object) -> Rescuer | None:
+    """An API without payment gateways has nothing to rescue a request with."""
+    return partial(rescue, database, gateways=gateways) if isinstance(gateways, Gateways) else None
 
 
 def _provide(value: object) -> Provide:

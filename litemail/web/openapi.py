@@ -62,6 +62,13 @@ _WORKSPACE_HEADER = {
     "description": "The workspace to act in; the default workspace of the key or user without it.",
     "schema": {"type": "string"},
 }
+_IDEMPOTENCY_HEADER = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "A fresh random value; the same request with the same key is done once.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
 
 
 def build(app: Litestar) -> dict[str, Any]:
@@ -108,28 +115,28 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler, method: str)
         }
         if status in codes:
             responses[status]["x-codes"] = codes[status]
-    if (example := handler.opt.get("example")) is not None:
-        success = responses[str(handler.status_code)]
-        next(iter(success["content"].values()))["examples"] = {"success": {"value": example}}
+    _complete_success(responses[str(handler.status_code)], handler)
     if models := handler.opt.get("request_models"):
         operation["requestBody"] = {
             "required": True,
             "content": {"application/json": {"schema": {"oneOf": [_schema_of(model) for model in models]}}},
         }
+    if (given := operation.get("requestBody")) is not None:
+        schemas = [content.get("schema", {}) for content in given["content"].values()]
+        given["required"] = not any({"type": "null"} in schema.get("oneOf", ()) for schema in schemas)
     if (request := handler.opt.get("request_example")) is not None and "requestBody" in operation:
         next(iter(operation["requestBody"]["content"].values()))["examples"] = {"request": {"value": request}}
     if not public:
         operation.setdefault("parameters", []).append(_WORKSPACE_HEADER)
     if method in {*_BODY_METHODS, "delete"} and not public:
-        operation.setdefault("parameters", []).append(
-            {
-                "name": "Idempotency-Key",
-                "in": "header",
-                "required": False,
-                "description": "A fresh random value; the same request with the same key is done once.",
-                "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-            }
-        )
+        operation.setdefault("parameters", []).append(_IDEMPOTENCY_HEADER)
+
+
+def _complete_success(answer: dict[str, Any], handler: HTTPRouteHandler) -> None:
+    if (example := handler.opt.get("example")) is not None:
+        next(iter(answer["content"].values()))["examples"] = {"success": {"value": example}}
+    if also := handler.opt.get("also"):
+        answer["content"][also] = {"schema": {"type": "string"}}
 
 
 def _describe_body(operation: dict[str, Any], handler: HTTPRouteHandler, schemas: dict[str, Any]) -> None:

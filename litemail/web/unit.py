@@ -1,7 +1,8 @@
 """One request, one transaction: opened when a route first needs it, committed before the first byte is sent."""
 
+from collections.abc import Awaitable
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, Protocol
 
 from litestar import Request, Response
 from litestar.middleware import ASGIMiddleware
@@ -11,8 +12,10 @@ from litemail.kit import idempotency
 from litemail.kit.actor import Actor
 from litemail.kit.db import Database, Tx
 from litemail.kit.secrets import Secrets
+from litemail.kit.stops import stop_here
 from litemail.kit.wire import Given
-from litemail.web.errors import send_error
+from litemail.wallet import InsufficientFunds, Rescue
+from litemail.web.errors import render_error, send_error
 
 _REPEATABLE = {"POST", "PUT", "PATCH", "DELETE"}
 _FAILED = 400
@@ -30,8 +33,14 @@ class _Undo(Exception):
     pass
 
 
+class Rescuer(Protocol):
+    """What is done where the wallet does not cover a request: None when it does now, so that it can be made again."""
+
+    def __call__(self, missing: InsufficientFunds, *, actor: Actor) -> Awaitable[Rescue | None]: ...
+
+
 class Unit:
-    """The transaction of one request and the idempotency key it runs under."""
+    """The transaction of one request, the idempotency key it runs under, and what its wallet lacked."""
 
     def __init__(self, stack: AsyncExitStack, database: Database, secrets: Secrets) -> None:
         self.stack = stack
@@ -39,6 +48,7 @@ class Unit:
         self.secrets = secrets
         self.tx: Tx | None = None
         self.call: idempotency.Call | None = None
+        self.missing: InsufficientFunds | None = None
 
 
 async def provide_tx(request: Request[Any, Any, Any], actor: Given[Actor]) -> Tx:
@@ -47,18 +57,22 @@ async def provide_tx(request: Request[Any, Any, Any], actor: Given[Actor]) -> Tx
     What it needs beyond the actor comes with the unit: Litestar makes a task of each dependency of a dependency.
     """
     unit: Unit = request.scope["state"]["unit"]
-    secrets = unit.secrets
     tx = unit.tx = await unit.stack.enter_async_context(unit.database.begin(actor))
-    key = request.headers.get("idempotency-key")
-    if key is not None and request.method in _REPEATABLE:
-        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        body = await request.body()
-        call = idempotency.call(actor, method=request.method, path=path, key=key, body=body, secrets=secrets)
-        answer = await idempotency.find_answer(tx, call, secrets=secrets)
-        if answer is not None:
-            raise Replay(answer)
-        unit.call = call
+    unit.call = await provide_call(request, actor)
+    if unit.call is not None and (answer := await idempotency.find_answer(tx, unit.call, secrets=unit.secrets)):
+        raise Replay(answer)
     return tx
+
+
+async def provide_call(request: Request[Any, Any, Any], actor: Given[Actor]) -> idempotency.Call | None:
+    """What the Idempotency-Key of this request belongs to, for routes that work `in_two_steps`; None without one."""
+    unit: Unit = request.scope["state"]["unit"]
+    key = request.headers.get("idempotency-key")
+    if key is None or request.method not in _REPEATABLE:
+        return None
+    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    body = await request.body()
+    return idempotency.call(actor, method=request.method, path=path, key=key, body=body, secrets=unit.secrets)
 
 
 def render_replay(_request: Request[Any, Any, Any], replay: Replay) -> Response[bytes]:
@@ -70,14 +84,46 @@ def render_replay(_request: Request[Any, Any, Any], replay: Replay) -> Response[
     )
 
 
-class UnitOfWork(ASGIMiddleware):
-    """Holds back the answer of a request that opened a transaction until that is committed or undone."""
+def render_missing(request: Request[Any, Any, Any], missing: InsufficientFunds) -> Response[dict[str, object]]:
+    """Notes that the wallet did not cover the request; `UnitOfWork` sees to it once nothing is open any more."""
+    unit: Unit = request.scope["state"]["unit"]
+    unit.missing = missing
+    return render_error(request, missing)
 
-    def __init__(self, database: Database, secrets: Secrets) -> None:
+
+class UnitOfWork(ASGIMiddleware):
+    """Holds back the answer of a request that opened a transaction until that is committed or undone.
+
+    A request that the wallet does not cover is made a second time if the rescue filled the wallet; else it is answered
+    with what the rescue came to.
+    """
+
+    def __init__(self, database: Database, secrets: Secrets, rescue: Rescuer | None) -> None:
         self._database = database
         self._secrets = secrets
+        self._rescue = rescue
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        missing = await self._attempt(scope, receive, send, next_app)
+        if missing is None:
+            return
+        rescue = Rescue("off", None)
+        if self._rescue is not None:
+            try:
+                came_to = await self._rescue(missing, actor=scope["state"]["actor"])
+            except Exception as error:  # noqa: BLE001 - every failure is answered, also that of the rescue
+                await send_error(scope, receive, send, error)
+                return
+            if came_to is None:
+                missing = await self._attempt(scope, receive, send, next_app)
+                if missing is None:
+                    return
+            rescue = came_to or Rescue("in_progress", None)
+        missing.extra = {**missing.extra, "recharge": rescue.recharge, "payment_link": rescue.payment_link}
+        await send_error(scope, receive, send, missing)
+
+    async def _attempt(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> InsufficientFunds | None:
+        """Answers the request, unless its wallet lacks money: then nothing is sent or done."""
         held: list[Message] = []
         try:
             async with AsyncExitStack() as stack:
@@ -93,14 +139,18 @@ class UnitOfWork(ASGIMiddleware):
                 if unit.tx is not None:
                     await self._settle(unit, unit.tx, held)
         except _Undo:
-            pass
+            if unit.missing is not None:
+                return unit.missing
         except Exception as error:
             if not held:
                 raise
             await send_error(scope, receive, send, error)  # the success in `held` did not come true
-            return
+            return None
+        if unit.tx is not None:
+            await stop_here("request.committed")
         for message in held:
             await send(message)
+        return None
 
     async def _settle(self, unit: Unit, tx: Tx, held: list[Message]) -> None:
         start = held[0]

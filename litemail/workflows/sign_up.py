@@ -2,13 +2,17 @@
 
 import msgspec
 
-from litemail import users, workspaces
+from litemail import subscriptions, users, wallet, workspaces
 from litemail.kit.actor import Actor, Mode
 from litemail.kit.db import Database, Tx
 from litemail.kit.errors import Error, Kind
 from litemail.kit.passwords import hash_chosen
 from litemail.kit.secrets import Secrets
 from litemail.workspaces import LivePolicy, Workspace
+
+SANDBOX_MONEY = 100_000
+"""What a sandbox's wallet starts with, in minor units."""
+SANDBOX_PLAN = "pro"
 
 
 class RegistrationClosed(Error):
@@ -50,6 +54,7 @@ async def register(
         workspace = await workspaces.create(
             tx, owner_id=user.id, name=workspace_name or f"{first_name}'s sandbox", mode="sandbox"
         )
+        await equip(tx, workspace)
         user = await users.set_default_workspace(tx, user.id, workspace.id)
         await tx.emit(
             "user.registered", workspace_id=workspace.id, subject=user.id, data={"email": email}, audience="audit"
@@ -64,9 +69,25 @@ async def create_workspace(
     if mode == "live" and live_policy == "operator" and not await users.live_is_allowed(tx, actor.user_id):
         user = await users.get(tx, actor.user_id)
         raise workspaces.LiveNotAllowed(email=user.email)
-    return await workspaces.create(
+    workspace = await workspaces.create(
         tx, owner_id=actor.user_id, name=name, mode=mode, billing_workspace_id=billing_workspace_id
     )
+    await equip(tx, workspace)
+    return workspace
+
+
+async def equip(tx: Tx, workspace: Workspace) -> None:
+    """A new workspace has a wallet; a sandbox has money in it, and a plan to try everything with."""
+    await wallet.open_(tx, workspace.id)
+    if workspace.mode != "sandbox":
+        return
+    await wallet.grant(
+        tx, workspace_id=workspace.id, amount=SANDBOX_MONEY, reason="Sandbox money to start with", key="start"
+    )
+    sold = [plan.id for plan in await subscriptions.list_plans(tx)]
+    if sold:
+        plan = SANDBOX_PLAN if SANDBOX_PLAN in sold else sold[-1]
+        await subscriptions.grant(tx, workspace.id, plan=plan)
 
 
 async def update_user(

@@ -1,7 +1,7 @@
 """SQL of workspaces, members and API keys."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -28,6 +28,17 @@ class ApiKey(msgspec.Struct, frozen=True):
     expires_at: datetime | None
     last_used_at: datetime | None
     created_at: datetime
+
+
+class Clock(msgspec.Struct, frozen=True):
+    """How far a workspace's time is ahead of ours, and how far it was told to go.
+
+    It is `moving` until it is there and all that fell due on the way is done.
+    """
+
+    ahead: timedelta
+    goal: timedelta
+    moving: bool
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -152,6 +163,35 @@ async def update_workspace(tx: Tx, workspace_id: str, *, name: str, billing_work
 
 async def owner_of(tx: Tx, workspace_id: str) -> str | None:
     return await tx.value(str, "SELECT owner_id FROM workspaces WHERE id = %(id)s", id=workspace_id)
+
+
+async def payer_of(tx: Tx, workspace_id: str) -> str:
+    """The workspace whose wallet pays for this one."""
+    payer = await tx.value(
+        str, "SELECT coalesce(billing_workspace_id, id) FROM workspaces WHERE id = %(id)s", id=workspace_id
+    )
+    assert payer is not None
+    return payer
+
+
+async def get_clock(tx: Tx, workspace_id: str, *, lock: bool = False) -> Clock:
+    return await tx.one(
+        Clock,
+        "SELECT clock_ahead AS ahead, clock_goal AS goal, clock_moving AS moving FROM workspaces WHERE id = %(id)s"
+        + (" FOR NO KEY UPDATE" if lock else ""),
+        id=workspace_id,
+    )
+
+
+async def set_clock(tx: Tx, workspace_id: str, clock: Clock) -> None:
+    await tx.execute(
+        """UPDATE workspaces SET clock_ahead = %(ahead)s, clock_goal = %(goal)s, clock_moving = %(moving)s
+           WHERE id = %(id)s""",
+        id=workspace_id,
+        ahead=clock.ahead,
+        goal=clock.goal,
+        moving=clock.moving,
+    )
 
 
 async def modes_of(tx: Tx, workspace_ids: Sequence[str], *, user_id: str) -> dict[str, Mode]:

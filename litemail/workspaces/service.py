@@ -104,7 +104,8 @@ async def update(tx: Tx, workspace_id: str, *, name: str, billing_workspace_id: 
         raise NameTaken(name=name, field="name")
     if billing_workspace_id == workspace_id:
         billing_workspace_id = None
-    if billing_workspace_id is not None:
+    if billing_workspace_id is not None and billing_workspace_id != before.billing_workspace_id:
+        _check_key_reaches_payer(tx.actor, billing_workspace_id)
         await _check_billing_workspace(tx, billing_workspace_id, owner_id=owner_id, mode=before.mode)
     await queries.update_workspace(tx, workspace_id, name=name, billing_workspace_id=billing_workspace_id)
     await tx.emit(
@@ -121,6 +122,12 @@ def check_key_reaches(actor: Actor, workspace_id: str) -> None:
     """A key sees only its own workspaces, whatever its user belongs to. Raises WorkspaceNotFound."""
     if actor.key_workspace_ids is not None and workspace_id not in actor.key_workspace_ids:
         raise WorkspaceNotFound(workspace_id=workspace_id)
+
+
+def _check_key_reaches_payer(actor: Actor, workspace_id: str) -> None:
+    """Else a key could spend from the wallet of a workspace that it was not made for. Raises BadBillingWorkspace."""
+    if actor.key_workspace_ids is not None and workspace_id not in actor.key_workspace_ids:
+        raise BadBillingWorkspace(workspace_id=workspace_id, field="billing_workspace_id")
 
 
 async def _check_billing_workspace(tx: Tx, workspace_id: str, *, owner_id: str, mode: Mode) -> None:

@@ -1,0 +1,34 @@
+"""Payment gateways behind one protocol: pages where people pay, saved cards, refunds, signed events."""
+
+from litemail.providers.payments.base import Charged as Charged
+from litemail.providers.payments.base import ChargeOutcome as ChargeOutcome
+from litemail.providers.payments.base import Checkout as Checkout
+from litemail.providers.payments.base import Declined as Declined
+from litemail.providers.payments.base import DeclineReason as DeclineReason
+from litemail.providers.payments.base import Disputed as Disputed
+from litemail.providers.payments.base import Expired as Expired
+from litemail.providers.payments.base import Fact as Fact
+from litemail.providers.payments.base import Failed as Failed
+from litemail.providers.payments.base import Gateway as Gateway
+from litemail.providers.payments.base import GatewayEvent as GatewayEvent
+from litemail.providers.payments.base import Gateways as Gateways
+from litemail.providers.payments.base import Irrelevant as Irrelevant
+from litemail.providers.payments.base import MethodSaved as MethodSaved
+from litemail.providers.payments.base import Paid as Paid
+from litemail.providers.payments.base import Payer as Payer
+from litemail.providers.payments.base import Pending as Pending
+from litemail.providers.payments.base import Refund as Refund
+from litemail.providers.payments.base import Refunded as Refunded
+from litemail.providers.payments.base import RefundFailed as RefundFailed
+from litemail.providers.payments.base import RefundStatus as RefundStatus
+from litemail.providers.payments.base import SavedMethod as SavedMethod
+from litemail.providers.payments.errors import BadEvent as BadEvent
+from litemail.providers.payments.errors import BadSignature as BadSignature
+from litemail.providers.payments.errors import GatewayError as GatewayError
+from litemail.providers.payments.errors import GatewayMisconfigured as GatewayMisconfigured
+from litemail.providers.payments.errors import GatewayUnavailable as GatewayUnavailable
+from litemail.providers.payments.errors import NoGateway as NoGateway
+from litemail.providers.payments.errors import OutcomeUnknown as OutcomeUnknown
+from litemail.providers.payments.errors import RefundRefused as RefundRefused
+from litemail.providers.payments.errors import UnexpectedAnswer as UnexpectedAnswer
+from litemail.providers.payments.errors import UnknownGateway as UnknownGateway
