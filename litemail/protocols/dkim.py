@@ -121,8 +121,13 @@ def _signature(
     ]
     unsigned = "\r\n".join(lines).encode()
     data = canonical.header_input(message.fields, names=names, signature=unsigned, method=Canonical.RELAXED)
-    signature = base64.b64encode(sign_digest(key, data))
-    pieces = [signature[start : start + _LINE] for start in range(0, len(signature), _LINE)]
+    return folded(unsigned, sign_digest(key, data))
+
+
+def folded(unsigned: bytes, signature: bytes) -> bytes:
+    """A field that ends with an empty `b=`, with its signature, in lines."""
+    text = base64.b64encode(signature)
+    pieces = [text[start : start + _LINE] for start in range(0, len(text), _LINE)]
     return unsigned + b"\r\n  ".join(pieces) + b"\r\n"
 
 

@@ -55,6 +55,11 @@ def is_dmarc(text: str) -> bool:
     return text.partition(";")[0].replace(" ", "") == "v=DMARC1"
 
 
+def is_policy_name(name: str) -> bool:
+    """Whether a name relative to its zone is one where receivers look for policies."""
+    return name == "_dmarc" or name.startswith("_dmarc.")
+
+
 def report_uri(address: str) -> str:
     """The `rua` entry of a mail address. Commas and exclamation marks are escaped (section 6.2)."""
     return "mailto:" + address.replace("%", "%25").replace(",", "%2C").replace("!", "%21")

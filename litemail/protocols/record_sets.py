@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from litemail.kit.errors import Error, Kind
+from litemail.protocols import dmarc, spf
 from litemail.protocols.record_types import Record, RecordType
 from litemail.protocols.record_wire import wire_size
 
@@ -76,13 +77,13 @@ def check_set(existing: Iterable[Record], new: Record, *, field: str | None = No
 
 def is_spf(record: Record) -> bool:
     """A TXT that receivers take for SPF: `v=spf1` alone or followed by a space (RFC 7208 4.5)."""
-    return record.type is RecordType.TXT and (record.content.lower() + " ").startswith("v=spf1 ")
+    return record.type is RecordType.TXT and spf.is_spf(record.content)
 
 
 def is_dmarc(record: Record) -> bool:
     """A TXT at a `_dmarc` name that receivers take for a DMARC policy (RFC 7489 6.3)."""
-    named = record.name == "_dmarc" or record.name.startswith("_dmarc.")
-    return named and record.type is RecordType.TXT and record.content.lower().startswith("v=dmarc1")
+    named = record.type is RecordType.TXT and dmarc.is_policy_name(record.name)
+    return named and dmarc.is_dmarc(record.content)
 
 
 def _check_pair(old: Record, new: Record, field: str | None) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from litemail.kit.errors import Detail, Error, Invalid, Kind
-from litemail.protocols import names
+from litemail.protocols import dmarc, names, spf
 from litemail.protocols.record_contents import EXAMPLES, Misfit, MisfitAddress, normalise_content
 from litemail.protocols.record_types import DEFAULT_TTL as DEFAULT_TTL
 from litemail.protocols.record_types import Record as Record
@@ -102,6 +102,24 @@ class NullMxPriority(BadRecord):
     action = "Give priority 0, or name a mail server."
 
 
+class BadSpf(BadRecord):
+    code = "dns.bad_spf"
+    message = "Receivers would treat this SPF record as broken: {reason}"
+    action = "Correct it; a minimal one is v=spf1 mx -all."
+
+
+class SpfLookups(BadRecord):
+    code = "dns.spf_lookups"
+    message = "This SPF record asks for {count} look-ups by itself, and receivers stop at 10 (RFC 7208 4.6.4)."
+    action = "Leave out senders that are no longer used, or name their addresses with ip4 and ip6."
+
+
+class BadDmarc(BadRecord):
+    code = "dns.bad_dmarc"
+    message = "Receivers would ignore this DMARC record: {reason}"
+    action = "Correct it, or set the policy with POST /v1/domains/dmarc."
+
+
 def normalise_record(
     *,
     zone: str,
@@ -129,8 +147,9 @@ def normalise_record(
         _check_priority(rank, kind=kind, content=value, field=_field(path, "priority"))
     with _collected(problems):
         _check_ttl(ttl, field=_field(path, "ttl"))
-    if not problems and kind in {RecordType.CNAME, RecordType.ALIAS} and value == names.absolute(relative, zone):
-        problems.append(PointsToItself(type=kind, field=_field(path, "content")))
+    if not problems:
+        with _collected(problems):
+            _check_meaning(kind, names.absolute(relative, zone), relative, value, field=_field(path, "content"))
     if len(problems) == 1:
         raise problems[0]
     if problems:
@@ -217,6 +236,30 @@ def _check_priority(priority: int | None, *, kind: RecordType, content: str, fie
 def _check_ttl(ttl: int, *, field: str) -> None:
     if not MIN_TTL <= ttl <= MAX_TTL:
         raise BadTtl(ttl=ttl, field=field)
+
+
+def _check_meaning(kind: RecordType, owner: str, relative: str, content: str, *, field: str) -> None:
+    if kind in {RecordType.CNAME, RecordType.ALIAS} and content == owner:
+        raise PointsToItself(type=kind, field=field)
+    if kind is not RecordType.TXT:
+        return
+    if spf.is_spf(content):
+        _check_spf(content, field=field)
+    if dmarc.is_policy_name(relative) and dmarc.is_dmarc(content):
+        try:
+            dmarc.parse(content)
+        except dmarc.MalformedDmarc as malformed:
+            raise BadDmarc(reason=malformed.data["reason"], field=field) from None
+
+
+def _check_spf(content: str, *, field: str) -> None:
+    """Only what the record itself says: what it includes can change any time, and the checks look at that."""
+    try:
+        lookups = spf.parse(content).lookups
+    except spf.MalformedSpf as malformed:
+        raise BadSpf(reason=malformed.data["reason"], field=field) from None
+    if lookups > spf.MAX_LOOKUPS:
+        raise SpfLookups(count=lookups, field=field)
 
 
 def _field(path: str, name: str) -> str:

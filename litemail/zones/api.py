@@ -11,8 +11,17 @@ from litemail.kit.db import Tx
 from litemail.kit.pagination import Page, PageRequest
 from litemail.kit.wire import Given, one_or_many, operation
 from litemail.protocols.record_types import RecordType
-from litemail.zones import editing
-from litemail.zones.schemas import Record, RecordCreate, Records, RecordsCreate, RecordUpdate, show
+from litemail.zones import editing, zone_files
+from litemail.zones.schemas import (
+    Record,
+    RecordCreate,
+    Records,
+    RecordsCreate,
+    RecordUpdate,
+    ZoneFileImport,
+    show,
+    show_import,
+)
 
 EXAMPLE = {
     "id": "rec_01k5m3v8w0e3t9f7a2b4c6d8ee",
@@ -37,6 +46,9 @@ _REFUSED = (
     "dns.priority_missing",
     "dns.priority_not_used",
     "dns.bad_priority",
+    "dns.bad_spf",
+    "dns.spf_lookups",
+    "dns.bad_dmarc",
     "dns.null_mx_priority",
     "dns.conflict",
     "dns.duplicate_record",
@@ -126,4 +138,73 @@ async def delete_record(record_id: FromPath[str], tx: Given[Tx], force: FromQuer
     await editing.delete(tx, record_id, force=force)
 
 
-ROUTES: list[HTTPRouteHandler] = [list_records, create_records, update_record, delete_record]
+ZONE_FILE_TYPE = "text/dns"  # RFC 4027
+
+
+@get(
+    "/dns/zone-file",
+    media_type=ZONE_FILE_TYPE,
+    **operation(
+        "Export a zone file",
+        description="The zone as BIND and others load it, the managed records too. An ALIAS is written as "
+        "`TYPE65401`, with its target in a comment.",
+        group="DNS",
+        scope=requires("dns:read"),
+        errors=("dns.zone_not_found",),
+        example="$ORIGIN getbrandmerge.test.\n$TTL 3600\n"
+        "@ 3600 IN SOA ns04.litemail.test. hostmaster.litemail.test. 1769712116 3600 600 1209600 300\n"
+        "@ 3600 IN NS ns04.litemail.test.\n@ 3600 IN MX 10 mail.litemail.test.\nwww 3600 IN A 192.0.2.10\n",
+    ),
+)
+async def export_zone_file(tx: Given[Tx], domain: FromQuery[str]) -> str:
+    return await zone_files.export(tx, domain)
+
+
+@post(
+    "/dns/zone-file",
+    status_code=200,
+    **operation(
+        "Import a zone file",
+        description="The body is the file itself, as `text/dns`. Its records are added to those that are there, all or "
+        "none; every line that cannot be taken over is named. `?replace=true` also deletes records of yours that the "
+        "file does not have; managed ones stay. `?dry_run=true` shows what would change. Directives other than "
+        "$ORIGIN and $TTL are refused.",
+        group="DNS",
+        scope=requires("dns:write"),
+        errors=("dns.zone_not_found", "dns.bad_zone_file", "dns.zone_file_not_text", "dns.too_many_records"),
+        example={
+            "domain": "getbrandmerge.test",
+            "dry_run": True,
+            "create": [{"type": "A", "name": "www", "content": "192.0.2.10", "ttl": 3600, "priority": None}],
+            "change": [],
+            "delete": [],
+            "unchanged": 3,
+            "skipped": [{"line": 3, "type": "SOA", "name": "@", "reason": "set by our servers"}],
+        },
+        request_example="$TTL 3600\n@ IN SOA ns1.example.net. admin.example.net. 1 3600 600 1209600 300\n"
+        "www IN A 192.0.2.10\n",
+    ),
+)
+async def import_zone_file(
+    body: bytes,
+    tx: Given[Tx],
+    domain: FromQuery[str],
+    dry_run: FromQuery[bool] = False,
+    replace: FromQuery[bool] = False,
+) -> ZoneFileImport:
+    planned = await zone_files.plan(tx, domain, body, replace=replace)
+    if not dry_run:
+        await zone_files.apply(tx, planned)
+    return show_import(planned, dry_run=dry_run)
+
+
+import_zone_file.opt["content_type"] = ZONE_FILE_TYPE
+
+ROUTES: list[HTTPRouteHandler] = [
+    list_records,
+    create_records,
+    export_zone_file,
+    import_zone_file,
+    update_record,
+    delete_record,
+]

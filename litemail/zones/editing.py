@@ -128,7 +128,7 @@ async def delete(tx: Tx, record_id: str, *, force: bool) -> None:
     """Raises RecordNotFound, ManagedRecord."""
     zone, record = await _lock_record(tx, record_id)
     _refuse_managed(record, force=force)
-    await queries.delete_record(tx, record_id)
+    await queries.delete_records(tx, [record_id])
     await queries.bump_serial(tx, zone.id)
     await tx.emit("dns.record_deleted", workspace_id=zone.workspace_id, subject=record_id, data=told(record))
 
@@ -152,7 +152,7 @@ async def _create(tx: Tx, domain: str, wanted: Sequence[Wanted], *, paths: Seque
     new = [new_record(record, zone_id=zone.id, workspace_id=zone.workspace_id, managed=False) for record in fresh]
     await queries.insert_records(tx, new)
     await queries.bump_serial(tx, zone.id)
-    rows = [_row(record, zone, tx) for record in new]
+    rows = [row_of(record, zone, tx) for record in new]
     await tx.emit_many(
         "dns.record_created", workspace_id=zone.workspace_id, data_by_subject={row.id: told(row) for row in rows}
     )
@@ -245,7 +245,8 @@ def _refuse_managed(record: ZoneRecord, *, force: bool) -> None:
         raise ManagedRecord(type=record.type.value, name=record.name)
 
 
-def _row(record: NewRecord, zone: Zone, tx: Tx) -> ZoneRecord:
+def row_of(record: NewRecord, zone: Zone, tx: Tx) -> ZoneRecord:
+    """A record that was just made, as a query would show it."""
     return ZoneRecord(
         id=record.id,
         domain_id=zone.domain_id,

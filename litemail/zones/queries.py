@@ -1,6 +1,6 @@
 """SQL of zones and their records."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -201,8 +201,18 @@ async def update_record(
     )
 
 
-async def delete_record(tx: Tx, record_id: str) -> None:
-    await tx.execute("DELETE FROM records WHERE id = %(id)s", id=record_id)
+async def delete_records(tx: Tx, record_ids: Sequence[str]) -> None:
+    await tx.execute("DELETE FROM records WHERE id = ANY (%(ids)s)", ids=list(record_ids))
+
+
+async def set_ttls(tx: Tx, ttls: Mapping[str, int]) -> None:
+    """By id."""
+    await tx.execute(
+        """UPDATE records r SET ttl = given.ttl
+           FROM unnest(%(ids)s::text[], %(ttls)s::int[]) AS given (id, ttl) WHERE r.id = given.id""",
+        ids=list(ttls),
+        ttls=list(ttls.values()),
+    )
 
 
 async def served_zones(tx: Tx, names: Collection[str] | None) -> list[Zone]:

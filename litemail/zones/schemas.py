@@ -8,8 +8,10 @@ from pydantic import Field
 from litemail.kit.clock import rfc3339
 from litemail.kit.wire import RequestModel, Timestamp
 from litemail.protocols.record_types import DEFAULT_TTL, RecordType
+from litemail.protocols.zone_file import Skipped
 from litemail.zones.editing import MAX_RECORDS, Changes, Wanted
 from litemail.zones.queries import ZoneRecord
+from litemail.zones.zone_files import Plan
 
 Value = TypeVar("Value")
 
@@ -80,6 +82,49 @@ class Record(msgspec.Struct, frozen=True):
 
 class Records(msgspec.Struct, frozen=True):
     data: list[Record]
+
+
+class PlannedRecord(msgspec.Struct, frozen=True):
+    """A record that a zone file brings; it has no id yet."""
+
+    type: RecordType
+    name: str
+    content: str
+    ttl: int
+    priority: int | None
+
+
+class Retimed(msgspec.Struct, frozen=True):
+    """A record that gets another TTL."""
+
+    record: Record
+    ttl: int
+
+
+class ZoneFileImport(msgspec.Struct, frozen=True):
+    """What a zone file changes, or with `dry_run` would change. `unchanged` counts the records that are there already;
+    `skipped` are those that we set ourselves.
+    """
+
+    domain: str
+    dry_run: bool
+    create: list[PlannedRecord]
+    change: list[Retimed]
+    delete: list[Record]
+    unchanged: int
+    skipped: list[Skipped]
+
+
+def show_import(plan: Plan, *, dry_run: bool) -> ZoneFileImport:
+    return ZoneFileImport(
+        domain=plan.zone.name,
+        dry_run=dry_run,
+        create=[PlannedRecord(each.type, each.name, each.content, each.ttl, each.priority) for each in plan.create],
+        change=[Retimed(show(each.record), each.ttl) for each in plan.change],
+        delete=[show(row) for row in plan.delete],
+        unchanged=plan.unchanged,
+        skipped=plan.skipped,
+    )
 
 
 def show(row: ZoneRecord) -> Record:

@@ -94,6 +94,14 @@ async def get(tx: Tx, domain: str) -> Zone:
     return zone
 
 
+async def lock(tx: Tx, domain: str) -> Zone:
+    """The same, and nobody changes it until the transaction ends. Raises ZoneNotFound."""
+    zone = await queries.lock_zone(tx, domain_id=(await get(tx, domain)).domain_id)
+    if zone is None:
+        raise ZoneNotFound(domain=names.shown(domain))
+    return zone
+
+
 async def find(tx: Tx, domain: str) -> Zone | None:
     assert tx.actor is not None
     if ids.is_id(domain, "dom"):

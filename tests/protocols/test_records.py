@@ -105,6 +105,11 @@ def test_records_are_stored_in_one_form(
         (("TXT", "@", "\ud800"), "dns.bad_content", "Unicode"),
         (("TXT", "@", "x" * 4097), "dns.bad_content", "4096"),
         (("TXT", "@", '"' + "\\" * 3_000_000), "dns.bad_content", "4096"),
+        (("TXT", "@", "v=spf1 mx bogus -all"), "dns.bad_spf", "bogus"),
+        (("TXT", "send", "V=SPF1 ip4:192.0.2.0/33"), "dns.bad_spf", "ip4"),
+        (("TXT", "@", "v=spf1 " + "mx " * 11 + "-all"), "dns.spf_lookups", "11"),
+        (("TXT", "_dmarc", "v=DMARC1; p=maybe"), "dns.bad_dmarc", "maybe"),
+        (("TXT", "_dmarc.sub", "v=DMARC1"), "dns.bad_dmarc", "p= is missing"),
         (("TLSA", "_25._tcp", "3 1 1 a" + " " * 20_000 + "x"), "dns.bad_content", "hexadecimal"),
         (("CAA", "@", "256 issue x"), "dns.bad_content", "255"),
         (("CAA", "@", "0 issue"), "dns.bad_content", "value"),
@@ -129,6 +134,11 @@ def test_wrong_records_are_refused_with_the_reason(
     assert problem.code == code
     assert words in f"{problem.message} {problem.action}"
     assert problem.action
+
+
+def test_texts_that_only_look_like_policies_are_taken() -> None:
+    for name, text in (("@", "v=spf10 x"), ("www", "v=DMARC1"), ("@", "v=spf1 " + "mx " * 10 + "-all")):
+        assert record("TXT", name, text).content == text.strip()
 
 
 def test_all_wrong_fields_are_named_at_once_by_path() -> None:

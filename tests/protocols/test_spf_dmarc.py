@@ -17,10 +17,33 @@ def test_a_foreign_spf_record_is_read_and_written_back() -> None:
     assert str(record) == text
     assert record.mechanisms[-1].qualifier is spf.Qualifier.SOFTFAIL
     assert spf.parse("v=spf1 redirect=_spf.example.com").lookups == 1
+    assert spf.parse("v=spf1 mx -all a redirect=_spf.example.com").lookups == 1  # sections 5.1 and 6.1
+    (mechanism,) = spf.parse("v=spf1 mx:example.com/24//64").mechanisms
+    assert (mechanism.domain, mechanism.prefix_length(4), mechanism.prefix_length(6)) == ("example.com", 24, 64)
 
 
 @pytest.mark.parametrize(
-    "text", ["v=spf2 mx", "v=spf1x", "v=spf1 bogus", "v=spf1 include:", "v=spf1 all:x", "v=spf1 redirect=a redirect=b"]
+    "text",
+    [
+        "v=spf2 mx",
+        "v=spf1x",
+        "v=spf1 bogus",
+        "v=spf1 include:",
+        "v=spf1 include:single-label",
+        "v=spf1 include:/24",
+        "v=spf1 a:",
+        "v=spf1 mx/33",
+        "v=spf1 a//129",
+        "v=spf1 a/x",
+        "v=spf1 ip4:192.0.2.300",
+        "v=spf1 ip4:192.0.2.0/33",
+        "v=spf1 ip6:192.0.2.1",
+        "v=spf1 all:x",
+        "v=spf1 redirect=",
+        "v=spf1 redirect=a.com redirect=b.com",
+        "v=spf1 exists:%{x}.example.com",
+        "v=spf1 exists:%(i).example.com",
+    ],
 )
 def test_a_malformed_spf_record_is_refused(text: str) -> None:
     with pytest.raises(spf.MalformedSpf):
