@@ -120,7 +120,7 @@ class Connection(asyncio.Protocol):
         return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
     def _end(self) -> None:
-        """Says that nothing follows, and closes in a moment: at once, a client that still sends would lose the answer."""
+        """Closes in a moment: if it were at once, a client that still sends would lose the answer."""
         self._ended = True
         self._buffer.clear()
         if self._transport.can_write_eof():
