@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterable
 from urllib.parse import quote
 
@@ -9,13 +10,19 @@ REDACTED = "[redacted]"
 _SHORT = 4
 WORDS = 300
 BODY = 2_000
+_SECRET_FIELDS = re.compile(
+    r"""("(?:\w*password|pass|api_?key|\w*token)"\s*:\s*)"(?:[^"\\]|\\.)*"?""", re.IGNORECASE | re.DOTALL
+)
+"""Some platforms show the passwords of inboxes that are there: Smartlead those of all, in Base64 or plain."""
 
 
 def redact(text: str, secrets: Iterable[str], *, bound: int = BODY) -> str:
-    """The text without the secrets, however they may be written in it (plain, in JSON, in a URL), at most `bound` long.
+    """The text without the secrets, however they may be written in it (plain, in JSON, in a URL), and without the
+    values of JSON fields that hold secrets anywhere; at most `bound` long.
 
     A secret too short to be told from ordinary words hides the whole text it occurs in.
     """
+    text = _SECRET_FIELDS.sub(rf'\1"{REDACTED}"', text)
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         for form in _forms(secret):
             if form in text:
