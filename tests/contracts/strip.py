@@ -1,37 +1,27 @@
-"""Makes `instantly.json` of the vendor's OpenAPI file: only the operations in use, only facts.
+"""Makes `NAME.json` of a vendor's OpenAPI file: only the operations in use, only facts.
 
-    python tests/contracts/strip.py path/to/instantly-openapi.json
+    python tests/contracts/strip.py NAME path/to/openapi.yaml [GET:/path POST:/path ...]
 
-Kept are paths, parameters, schemas and status codes; no prose, no examples, no names of people or hosts.
+Kept are paths, parameters, schemas, status codes and where a key goes; no prose, no examples, no names of people or
+hosts. The path of the server's URL becomes part of each path. Without operations, those of the present file are taken.
 """
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
+from urllib.parse import urlsplit
+
+import yaml
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | float | bool | None"
 Object: TypeAlias = dict[str, Json]
+Operation: TypeAlias = tuple[str, str]
+"""A method in lower case and a path."""
 
-IN_USE = (
-    ("/api/v2/accounts", "post"),
-    ("/api/v2/accounts", "get"),
-    ("/api/v2/accounts/{email}", "get"),
-    ("/api/v2/accounts/{email}", "patch"),
-    ("/api/v2/accounts/{email}", "delete"),
-    ("/api/v2/accounts/warmup/enable", "post"),
-    ("/api/v2/accounts/warmup/disable", "post"),
-    ("/api/v2/background-jobs/{id}", "get"),
-    ("/api/v2/workspaces/current", "get"),
-    ("/api/v2/api-keys", "post"),
-    ("/api/v2/api-keys", "get"),
-    ("/api/v2/api-keys/{id}", "delete"),
-    ("/api/v2/custom-tags", "post"),
-    ("/api/v2/custom-tags", "get"),
-    ("/api/v2/custom-tags/toggle-resource", "post"),
-)
-_OF_OPERATION = ("operationId", "parameters", "requestBody", "responses")
+_OF_OPERATION = ("operationId", "parameters", "requestBody", "responses", "security")
+_OF_SCHEME = ("type", "in", "name", "scheme")
 _OF_PARAMETER = ("name", "in", "required", "schema")
 _OF_SCHEMA = (
     "$ref",
@@ -56,25 +46,46 @@ _OF_SCHEMA = (
 )
 
 
-def stripped(vendor: Object) -> Object:
-    """The contract in use."""
+def stripped(vendor: Object, *, name: str, operations: Sequence[Operation]) -> Object:
+    """The contract in use, of operations under their whole paths. Raises KeyError for one that the file has not."""
+    base = _server_path(vendor)
     paths: Object = {}
-    for path, method in IN_USE:
-        operations = _object(paths.setdefault(path, {}))
-        operations[method] = _operation(_at(vendor, "paths", path, method))
+    for method, path in operations:
+        of_path = _object(paths.setdefault(path, {}))
+        of_path[method] = _operation(_at(vendor, "paths", path.removeprefix(base), method))
     schemas: Object = {}
     wanted = list(_references(paths))
     while wanted:
-        name = wanted.pop()
-        if name not in schemas:
-            schemas[name] = _schema(_at(vendor, "components", "schemas", name))
-            wanted += _references(schemas[name])
-    return {
+        reference = wanted.pop()
+        if reference not in schemas:
+            schemas[reference] = _schema(_at(vendor, "components", "schemas", reference))
+            wanted += _references(schemas[reference])
+    components: Object = {"schemas": dict(sorted(schemas.items()))}
+    contract: Object = {
         "openapi": vendor["openapi"],
-        "info": {"title": "Instantly API v2, the part in use", "version": "2"},
+        "info": {"title": f"{name}: the part in use", "version": "1"},
         "paths": paths,
-        "components": {"schemas": dict(sorted(schemas.items()))},
+        "components": components,
     }
+    if "security" in vendor:
+        contract["security"] = vendor["security"]
+        components["securitySchemes"] = {
+            one: {key: value for key, value in _object(scheme).items() if key in _OF_SCHEME}
+            for one, scheme in _at(vendor, "components", "securitySchemes").items()
+        }
+    return contract
+
+
+def operations_of(contract: Object) -> list[Operation]:
+    return [(method, path) for path, of_path in _at(contract, "paths").items() for method in _object(of_path)]
+
+
+def _server_path(vendor: Object) -> str:
+    """The path of the first server's URL, without a slash at the end."""
+    servers = vendor.get("servers")
+    if not isinstance(servers, list) or not servers:
+        return ""
+    return urlsplit(str(_object(servers[0])["url"])).path.rstrip("/")
 
 
 def _operation(operation: Object) -> Object:
@@ -100,7 +111,10 @@ def _parameter(parameter: Object) -> Object:
 
 
 def _content(holder: Object) -> Object:
-    return {kind: {"schema": _schema(_at(_object(of), "schema"))} for kind, of in _at(holder, "content").items()}
+    return {
+        kind: {"schema": _schema(_object(_object(of).get("schema", {})))}
+        for kind, of in _object(holder.get("content", {})).items()
+    }
 
 
 def _schema(schema: Object) -> Object:
@@ -144,6 +158,12 @@ def _object(node: Json) -> Object:
 
 
 if __name__ == "__main__":
-    contract = stripped(json.loads(Path(sys.argv[1]).read_text()))
-    target = Path(__file__).with_name("instantly.json")
+    name, source, *given = sys.argv[1:]
+    target = Path(__file__).with_name(f"{name}.json")
+    chosen = [(method.lower(), path) for method, _, path in (one.partition(":") for one in given)]
+    contract = stripped(
+        yaml.safe_load(Path(source).read_text()),
+        name=name,
+        operations=chosen or operations_of(json.loads(target.read_text())),
+    )
     target.write_text(json.dumps(contract, indent=1) + "\n")

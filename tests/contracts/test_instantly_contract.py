@@ -16,7 +16,7 @@ from litemail.providers.platform import instantly_wire
 from litemail.servers.sandbox import instantly_models
 from litemail.servers.sandbox.behaviour import Refusal
 from tests.contracts.contract import load
-from tests.contracts.strip import stripped
+from tests.contracts.strip import operations_of, stripped
 
 CONTRACT = load("instantly")
 PROSE = ("description", "summary", "example", "examples", "tags", "contact", "servers", "x-enumDescriptions")
@@ -70,7 +70,8 @@ def _prose(node: object, *, names: bool = False) -> Iterator[str]:
 
 
 def test_stripping_the_contract_again_changes_nothing() -> None:
-    assert stripped(copy.deepcopy(dict(CONTRACT.document))) == CONTRACT.document
+    document = copy.deepcopy(dict(CONTRACT.document))
+    assert stripped(document, name="instantly", operations=operations_of(document)) == CONTRACT.document
 
 
 @pytest.mark.parametrize(("method", "path"), MODELS)
