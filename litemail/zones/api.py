@@ -4,7 +4,7 @@ from typing import Any
 
 from litestar import Response, delete, get, post, put
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, RawBody
 
 from litemail.kit.actor import requires
 from litemail.kit.db import Tx
@@ -186,7 +186,7 @@ async def export_zone_file(tx: Given[Tx], domain: FromQuery[str]) -> str:
     ),
 )
 async def import_zone_file(
-    body: bytes,
+    body: RawBody,
     tx: Given[Tx],
     domain: FromQuery[str],
     dry_run: FromQuery[bool] = False,
