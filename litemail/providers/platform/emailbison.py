@@ -249,7 +249,7 @@ class EmailBisonSession(Unoffered):
         )
 
     def _trouble(self, sender: wire.Sender) -> PlatformError | None:
-        """`Connected` is the only status that is documented. One that is not known spoils no list, but is no success."""
+        """Only `Connected` is documented. A status that is not known spoils no list, but is no success."""
         status = sender.status.lower().replace("_", " ")
         if status == _CONNECTED:
             return None
