@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -84,6 +84,12 @@ class Settings(BaseSettings):
     name_server_domain: str = Field(
         "litemail.test", description="Domain of our name servers: ns01 to ns16 below it answer for hosted zones."
     )
+    dns_resolvers: str = Field(
+        "1.1.1.1, 8.8.8.8, 9.9.9.9",
+        validate_default=False,
+        description="Resolvers asked by DNS checks of live domains, and for targets of ALIAS records: addresses, each "
+        "with `:port` where it is not 53. Empty: nobody is asked.",
+    )
     live_workspaces: Literal["operator", "open"] = Field(
         "operator", description="Who may create live workspaces: those approved by the operator, or everybody."
     )
@@ -139,6 +145,14 @@ class Settings(BaseSettings):
         description="For tests of this program: it kills itself where that named step is done (`step#3`: the third "
         "time), to show that nothing is lost or done twice.",
     )
+
+    @field_validator("dns_resolvers")
+    @classmethod
+    def _are_resolvers(cls, text: str) -> str:
+        from litemail.providers.dns import parse_resolvers  # noqa: PLC0415 - heavy, and seldom set
+
+        parse_resolvers(text)
+        return text
 
     @property
     def mx_hostname(self) -> str:

@@ -18,6 +18,7 @@ from litemail.mailboxes import jobs as mailboxes_jobs
 from litemail.platforms import jobs as platforms_jobs
 from litemail.wallet import jobs as wallet_jobs
 from litemail.workflows import jobs as workflows_jobs
+from litemail.zones import jobs as zones_jobs
 
 CONSUMER = "jobs"
 """The name of our place in the stream of events."""
@@ -33,6 +34,7 @@ _SLICES: Iterable[ModuleType] = (
     domains_jobs,
     wallet_jobs,
     workflows_jobs,
+    zones_jobs,
 )
 
 log = structlog.get_logger("worker")

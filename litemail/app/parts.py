@@ -19,7 +19,7 @@ from litemail.kit.http_server import PortTaken
 from litemail.mailboxes import MailAccess
 from litemail.protocols import names
 from litemail.protocols.record_types import Record, RecordType
-from litemail.providers.dns import FixedParent, PublicParents
+from litemail.providers.dns import FixedParent, PublicParents, parse_resolvers
 from litemail.providers.dns.txt import TxtLookup
 from litemail.providers.mailhost import preset_hosts
 from litemail.providers.platform import instantly, registry
@@ -240,6 +240,7 @@ def _resources(house: House) -> Mapping[str, object]:
         "mailboxes_per_domain": settings.mailboxes_per_domain,
         "parents": Parents(live=PublicParents(), sandbox=FixedParent(*own_dns)),
         "dns_servers": [own_dns],
+        "resolvers": parse_resolvers(settings.dns_resolvers),
         "mail_access": MailAccess(settings.mail_hostname or settings.reachable_host, house.ports),
         "platforms": platforms,
         "twins": SqlStore(house.database),

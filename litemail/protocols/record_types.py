@@ -30,3 +30,11 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     content: str
     ttl: int = DEFAULT_TTL
     priority: int | None = None
+
+
+class AliasTarget(msgspec.Struct, frozen=True):
+    """The addresses that the target of an ALIAS had when it was last looked up; `ttl` in seconds."""
+
+    name: str
+    addresses: tuple[str, ...]
+    ttl: int

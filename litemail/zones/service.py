@@ -8,8 +8,8 @@ from litemail.kit import ids
 from litemail.kit.db import Tx
 from litemail.kit.errors import Error, Kind
 from litemail.protocols import names
-from litemail.protocols.record_types import Record, RecordType
-from litemail.zones import queries
+from litemail.protocols.record_types import AliasTarget, Record, RecordType
+from litemail.zones import alias_queries, queries
 from litemail.zones.queries import NewRecord, Zone, ZoneRecord
 
 
@@ -37,12 +37,13 @@ class NewZone(msgspec.Struct, frozen=True):
 
 
 class ServedZone(msgspec.Struct, frozen=True):
-    """A zone with all that a DNS server needs of it."""
+    """A zone with all that a DNS server needs of it. `alias_targets` are those that were looked up."""
 
     name: str
     serial: int
     name_servers: tuple[str, ...]
     records: tuple[Record, ...]
+    alias_targets: tuple[AliasTarget, ...] = ()
 
 
 async def create_many(tx: Tx, new: Sequence[NewZone], *, workspace_id: str) -> None:
@@ -118,7 +119,17 @@ async def served(tx: Tx, chosen: Collection[str] | None = None) -> list[ServedZo
     for row in await queries.served_records(tx, chosen):
         if row.zone_id in records:  # not so when the zone came between the two queries; its notice is on the way
             records[row.zone_id].append(Record(types[row.type], row.name, row.content, row.ttl, row.priority))
-    return [ServedZone(zone.name, zone.serial, tuple(zone.name_servers), tuple(records[zone.id])) for zone in zones]
+    targets = await alias_queries.of_zones(tx, chosen)
+    return [
+        ServedZone(
+            zone.name,
+            zone.serial,
+            tuple(zone.name_servers),
+            tuple(records[zone.id]),
+            tuple(targets.get(zone.id, ())),
+        )
+        for zone in zones
+    ]
 
 
 def new_record(record: Record, *, zone_id: str, workspace_id: str, managed: bool) -> NewRecord:

@@ -12,3 +12,5 @@ from litemail.providers.dns.parents import Parents as Parents
 from litemail.providers.dns.parents import PublicParents as PublicParents
 from litemail.providers.dns.parents import Server as Server
 from litemail.providers.dns.query import Evidence as Evidence
+from litemail.providers.dns.resolvers import Resolvers as Resolvers
+from litemail.providers.dns.resolvers import parse_resolvers as parse_resolvers

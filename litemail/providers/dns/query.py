@@ -33,11 +33,17 @@ class Evidence(msgspec.Struct, frozen=True):
 
 
 async def ask(
-    server: Server, name: str, kind: dns.rdatatype.RdataType, *, seconds: float, parent_side: bool = False
+    server: Server,
+    name: str,
+    kind: dns.rdatatype.RdataType,
+    *,
+    seconds: float,
+    parent_side: bool = False,
+    recursive: bool = False,
 ) -> dns.message.Message | str:
     """The server's response, over TCP where UDP was cut short; or the reason why there is none.
 
-    Without RD: a resolver in disguise does not look the answer up for us.
+    Without `recursive` a resolver in disguise does not look the answer up for us (RD is clear).
     """
     options: list[dns.edns.Option] = []
     if parent_side:
@@ -45,7 +51,12 @@ async def ask(
     reason = "does not answer"
     for _ in range(_TRIES):
         query = dns.message.make_query(
-            dns.name.from_text(name), kind, use_edns=0, payload=_PAYLOAD, options=options, flags=0
+            dns.name.from_text(name),
+            kind,
+            use_edns=0,
+            payload=_PAYLOAD,
+            options=options,
+            flags=dns.flags.RD if recursive else 0,
         )
         try:
             response, _ = await dns.asyncquery.udp_with_fallback(

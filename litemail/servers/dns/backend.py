@@ -62,6 +62,7 @@ class DatabaseBackend:
             contact=self.contact,
             name_servers=zone.name_servers,
             records=zone.records,
+            alias_targets=zone.alias_targets,
         )
 
     async def _registry(self, tx: Tx, chosen: Collection[str] | None) -> list[ZoneData]:

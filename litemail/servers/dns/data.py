@@ -3,7 +3,7 @@
 import msgspec
 
 from litemail.protocols import soa
-from litemail.protocols.record_types import Record
+from litemail.protocols.record_types import AliasTarget, Record
 
 
 class Delegation(msgspec.Struct, frozen=True):
@@ -18,7 +18,8 @@ class ZoneData(msgspec.Struct, frozen=True):
     """One zone. Names are normalised (`protocols.names`): lower-case A-labels, no trailing dot; times in seconds.
 
     `contact` is an e-mail address. `delegations` are for registries with many; an NS record below the apex
-    delegates as well. Glue is A and AAAA records at the name servers' own names below the cut.
+    delegates as well. Glue is A and AAAA records at the name servers' own names below the cut. `alias_targets`
+    are used for the targets of its ALIAS records that no zone of this server has.
     """
 
     name: str
@@ -28,6 +29,7 @@ class ZoneData(msgspec.Struct, frozen=True):
     name_servers: tuple[str, ...]
     records: tuple[Record, ...] = ()
     delegations: tuple[Delegation, ...] = ()
+    alias_targets: tuple[AliasTarget, ...] = ()
     ns_ttl: int = soa.TTL
     soa_ttl: int = soa.TTL
     negative_ttl: int = soa.NEGATIVE_TTL

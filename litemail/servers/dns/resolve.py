@@ -79,7 +79,7 @@ def _at_node(zones: Zones, zone: Zone, node: Node, name: bytes, qtype: int, resu
         found = node.rrset(qtype)
         if found is None and qtype in {A, AAAA} and ALIAS in node.records:
             result.cacheable = False  # it changes with the target's zone
-            found = _flattened(zones, node, qtype)
+            found = _flattened(zones, zone, node, qtype)
     if found is None:
         result.authority.append(zone.negative_soa)
     else:
@@ -113,22 +113,33 @@ def _one_of_any(node: Node) -> RRset | None:
     return next((found for kind in kinds if kind != ALIAS and (found := node.rrset(kind)) is not None), None)
 
 
-def _flattened(zones: Zones, node: Node, qtype: int) -> RRset | None:
-    """The addresses behind an ALIAS, when they are in zones of ours; else none, which is an empty answer."""
+def _flattened(zones: Zones, zone: Zone, node: Node, qtype: int) -> RRset | None:
+    """The addresses behind an ALIAS: of zones of ours as they are now, of others as they were looked up last."""
     ttl: list[int] = []
     seen: set[bytes] = set()
-    current: Node | None = node
-    while current is not None and current.owner not in seen:
+    current = node
+    while current.owner not in seen and len(seen) <= _MAX_CHAIN:
         seen.add(current.owner)
         found = current.rrset(qtype)
-        if found is not None:
-            return RRset(node.owner, qtype, min([*ttl, found.ttl]), found.rdatas)
         link = current.rrset(CNAME) or current.rrset(ALIAS)
-        if link is None or len(seen) > _MAX_CHAIN:
-            return None
-        ttl.append(link.ttl)
-        current = _node(zones, link.rdatas[0])
+        if found is None and link is not None:
+            ttl.append(link.ttl)
+            target = link.rdatas[0]
+            following = _node(zones, target)
+            if following is not None:
+                current = following
+                continue
+            found = _looked_up(zones, zone, node, target, qtype)
+        return None if found is None else RRset(node.owner, qtype, min([*ttl, found.ttl]), found.rdatas)
     return None
+
+
+def _looked_up(zones: Zones, zone: Zone, node: Node, target: bytes, qtype: int) -> RRset | None:
+    """What is known of a target that no zone of ours has; of a chain that leaves our zones, where its look-up led."""
+    if zones.closest(target) is not None:
+        return None
+    own = node.rrset(ALIAS)
+    return zone.looked_up(own.rdatas[0], qtype) if own is not None else None
 
 
 def _node(zones: Zones, name: bytes) -> Node | None:

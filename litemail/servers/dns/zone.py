@@ -1,5 +1,6 @@
 """One zone in memory: its names, their record sets, its cuts (RFC 1034 4.3.2, RFC 4592)."""
 
+import ipaddress
 import logging
 import struct
 from collections.abc import Iterator
@@ -129,6 +130,13 @@ class Zone:
             return None
         return RRset(cut, DS, self.data.ns_ttl, tuple(_ds(text) for text in delegation.ds))
 
+    def looked_up(self, target: bytes, kind: int) -> RRset | None:
+        """The looked-up addresses of an ALIAS target, A or AAAA."""
+        found = next((each for each in self.data.alias_targets if name_to_wire(each.name) == target), None)
+        version = 4 if kind == A else 6
+        rdatas = () if found is None else tuple(_packed(found.addresses, version))
+        return RRset(target, kind, found.ttl, rdatas) if found is not None and rdatas else None
+
     def _add(self, record: Record) -> None:
         try:
             owner = name_to_wire(names.absolute(record.name, self.data.name))
@@ -176,6 +184,13 @@ def _rrset(owner: bytes, kind: int, records: list[Record]) -> RRset | None:
             log.warning("A %s record named %s is left out: %s", record.type, record.name, reason)
     # RFC 2181 5.2: all records of a set have one TTL.
     return RRset(owner, kind, min(record.ttl for record in records), tuple(rdatas)) if rdatas else None
+
+
+def _packed(addresses: tuple[str, ...], version: int) -> Iterator[bytes]:
+    for text in addresses:
+        address = ipaddress.ip_address(text)
+        if address.version == version:
+            yield address.packed
 
 
 def _soa(data: ZoneData) -> bytes:
