@@ -19,7 +19,10 @@ TYPES: dict[str, str] = {
     "mailbox.password_changed": "A mailbox has another password.",
     "mailbox.removed": "A mailbox was removed; its mail is kept.",
     "mailbox.credentials_read": "Somebody read the password of a mailbox.",
-    "mailbox.credentials_handed_over": "A mailbox was handed to a sending platform, with an app password of its own.",
+    "mailbox.credentials_handed_over": "A mailbox was handed to a sending platform or into a file, with an app "
+    "password of its own.",
+    "mailbox.app_password_created": "Somebody made an app password for a mailbox.",
+    "mailbox.app_password_revoked": "Somebody revoked an app password of a mailbox.",
     "sandbox.platform_set": "A sandbox twin of a platform was told how to behave.",
     "platform_account.created": "A login at a sending platform was stored.",
     "platform_account.verified": "A sending platform accepted a stored login.",

@@ -77,14 +77,20 @@ async def intake(
     if faults:
         raise Invalid(details=tuple(faults))
     account = stored or await _account(tx, order, secrets=secrets)
+    handed = await mailboxes.hand_to_platform_account(
+        tx,
+        [mailbox.id for mailbox in owned.values()],
+        platform_account_id=account.id,
+        label=adapter.declaration.name,
+        by=actor,
+        secrets=secrets,
+    )
     inboxes = []
     for index, inbox in enumerate(order.inboxes):
         mailbox = owned.get(inbox.email)
         password = inbox.password.get_secret_value() if inbox.password else None
         if mailbox is not None:
-            password = await mailboxes.app_password(
-                tx, mailbox.id, platform_account_id=account.id, label=adapter.declaration.name, secrets=secrets
-            )
+            password = handed[mailbox.id]
         assert password is not None
         inboxes.append(_fresh(inbox, servers.get(index), mailbox.id if mailbox else None, password, secrets=secrets))
     options = Options(

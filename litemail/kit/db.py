@@ -148,10 +148,21 @@ class Tx:
         """Writes an event with this change. `data` must hold no secret: webhooks and the audit log show it."""
         await self._write([outbox.Fact(event_type, workspace_id, subject, data, before, audience)])
 
-    async def emit_many(self, event_type: str, *, workspace_id: str, data_by_subject: Mapping[str, object]) -> None:
-        """The same public event of many subjects, in one go."""
-        facts = [outbox.Fact(event_type, workspace_id, subject, data) for subject, data in data_by_subject.items()]
-        await self._write(facts)
+    async def emit_many(
+        self,
+        event_type: str,
+        *,
+        workspace_id: str,
+        data_by_subject: Mapping[str, object],
+        audience: outbox.Audience = "public",
+        by: Actor | None = None,
+    ) -> None:
+        """The same event of many subjects, in one go. `by`: for whom a job does it."""
+        facts = [
+            outbox.Fact(event_type, workspace_id, subject, data, audience=audience)
+            for subject, data in data_by_subject.items()
+        ]
+        await self._write(facts, by=by)
 
     async def enqueue(
         self,
@@ -169,9 +180,9 @@ class Tx:
         with _said_as_ours():
             await jobs.enqueue(self.connection, job, lock=lock, once=once, at=at, arguments=arguments)
 
-    async def _write(self, facts: Sequence[outbox.Fact]) -> None:
+    async def _write(self, facts: Sequence[outbox.Fact], *, by: Actor | None = None) -> None:
         with _said_as_ours():
-            await outbox.write(self.connection, facts, actor=self.actor, now=self.now)
+            await outbox.write(self.connection, facts, actor=by or self.actor, now=self.now)
 
     async def _run(self, query: LiteralString, parameters: Mapping[str, Parameter]) -> AsyncCursor:
         with _said_as_ours():

@@ -1,5 +1,10 @@
 """Mailboxes: addresses with a password on a mail host."""
 
+from litemail.mailboxes.app_passwords import hand_to_export as hand_to_export
+from litemail.mailboxes.app_passwords import hand_to_platform_account as hand_to_platform_account
+from litemail.mailboxes.app_passwords import note_use as note_use
+from litemail.mailboxes.app_passwords import revoke_of_export as revoke_of_export
+from litemail.mailboxes.app_passwords import revoke_of_platform_account as revoke_of_platform_account
 from litemail.mailboxes.creating import Buying as Buying
 from litemail.mailboxes.creating import create as create
 from litemail.mailboxes.creating import create_many as create_many
@@ -8,7 +13,6 @@ from litemail.mailboxes.mail import MailboxDisabled as MailboxDisabled
 from litemail.mailboxes.mail import MailboxUnknown as MailboxUnknown
 from litemail.mailboxes.mail import Receiver as Receiver
 from litemail.mailboxes.mail import SendingLimitReached as SendingLimitReached
-from litemail.mailboxes.mail import app_password as app_password
 from litemail.mailboxes.mail import count_sent as count_sent
 from litemail.mailboxes.mail import find_sign_in as find_sign_in
 from litemail.mailboxes.mail import list_active as list_active

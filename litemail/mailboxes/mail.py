@@ -1,13 +1,12 @@
-"""Use cases of the mail servers and of those who hand mailboxes on: sign in, receive, send, app passwords."""
+"""Use cases of the mail servers: sign in, receive, send."""
 
 from collections.abc import Sequence
 
 import msgspec
 
-from litemail.kit import ids, passwords
+from litemail.kit import passwords
 from litemail.kit.db import Tx
 from litemail.kit.errors import Error, Kind
-from litemail.kit.secrets import Secrets
 from litemail.mailboxes import queries
 from litemail.mailboxes.queries import Owned, SignInRow, Status
 from litemail.protocols.address import Address
@@ -56,13 +55,19 @@ async def find_sign_in(tx: Tx, email: str) -> SignInRow | None:
     return await queries.find_sign_in(tx, email)
 
 
-async def verify(row: SignInRow | None, password: str) -> bool:
-    """Whether it is the mailbox's password or one of its app passwords. Takes as long when there is no mailbox."""
+class Match(msgspec.Struct, frozen=True):
+    """A password that opens a mailbox: one of its app passwords, or (None) its own."""
+
+    app_password_id: str | None
+
+
+async def verify(row: SignInRow | None, password: str) -> Match | None:
+    """Which password of the mailbox this is; None for none of them. Takes as long when there is no mailbox."""
     if row is not None:
-        for app_hash in row.app_hashes:
+        for app_password_id, app_hash in zip(row.app_ids, row.app_hashes, strict=True):
             if await passwords.verify(app_hash, password):
-                return True
-    return await passwords.verify(row.password_hash if row else None, password)
+                return Match(app_password_id)
+    return Match(None) if await passwords.verify(row.password_hash if row else None, password) else None
 
 
 async def count_sent(tx: Tx, mailbox_id: str, *, email: str, recipients: int, limit: int) -> None:
@@ -74,33 +79,3 @@ async def count_sent(tx: Tx, mailbox_id: str, *, email: str, recipients: int, li
 async def list_active(tx: Tx, emails: Sequence[str], *, workspace_id: str) -> dict[str, Owned]:
     """Those of the addresses that are active mailboxes of the workspace."""
     return {row.email: row for row in await queries.list_active(tx, emails, workspace_id=workspace_id)}
-
-
-async def app_password(tx: Tx, mailbox_id: str, *, platform_account_id: str, label: str, secrets: Secrets) -> str:
-    """The password made for one platform account: the same whenever it is asked for, so that a repeat breaks nothing.
-
-    Leaves an audit line. Raises MailboxUnknown.
-    """
-    fresh = passwords.generate()
-    app_password_id = ids.new_id("apw")
-    await queries.insert_app_password(
-        tx,
-        app_password_id=app_password_id,
-        mailbox_id=mailbox_id,
-        label=label,
-        platform_account_id=platform_account_id,
-        hash_=passwords.hash_generated(fresh),
-        sealed=secrets.seal(fresh, row=app_password_id),
-    )
-    row = await queries.find_app_password(tx, mailbox_id, platform_account_id=platform_account_id)
-    if row is None:
-        raise MailboxUnknown(email=mailbox_id)
-    workspace_id = await queries.workspace_of(tx, mailbox_id)
-    await tx.emit(
-        "mailbox.credentials_handed_over",
-        workspace_id=workspace_id,
-        subject=mailbox_id,
-        data={"platform_account_id": platform_account_id, "app_password_id": row.id},
-        audience="audit",
-    )
-    return secrets.open(row.sealed, row=row.id)

@@ -73,16 +73,14 @@ class Sealed(msgspec.Struct, frozen=True):
 
 
 class SignInRow(msgspec.Struct, frozen=True):
+    """`app_hashes` are of the app passwords `app_ids`, in this order."""
+
     mailbox_id: str
     workspace_id: str
     status: Status
     password_hash: str
+    app_ids: list[str]
     app_hashes: list[str]
-
-
-class AppPassword(msgspec.Struct, frozen=True):
-    id: str
-    sealed: bytes
 
 
 class Owned(msgspec.Struct, frozen=True):
@@ -288,7 +286,8 @@ async def find_sign_in(tx: Tx, email: str) -> SignInRow | None:
     return await tx.find(
         SignInRow,
         """SELECT m.id AS mailbox_id, m.workspace_id, m.status, m.password_hash,
-                  ARRAY(SELECT hash FROM app_passwords WHERE mailbox_id = m.id) AS app_hashes
+                  ARRAY(SELECT id FROM app_passwords WHERE mailbox_id = m.id ORDER BY id) AS app_ids,
+                  ARRAY(SELECT hash FROM app_passwords WHERE mailbox_id = m.id ORDER BY id) AS app_hashes
            FROM mailboxes m WHERE m.email = %(email)s AND m.removed_at IS NULL AND m.password_hash IS NOT NULL""",
         email=email,
     )
@@ -310,38 +309,6 @@ async def list_active(tx: Tx, emails: Sequence[str], *, workspace_id: str) -> li
     )
 
 
-async def find_app_password(tx: Tx, mailbox_id: str, *, platform_account_id: str) -> AppPassword | None:
-    return await tx.find(
-        AppPassword,
-        """SELECT id, sealed FROM app_passwords
-           WHERE mailbox_id = %(mailbox_id)s AND platform_account_id = %(platform_account_id)s""",
-        mailbox_id=mailbox_id,
-        platform_account_id=platform_account_id,
-    )
-
-
-async def insert_app_password(
-    tx: Tx, *, app_password_id: str, mailbox_id: str, label: str, platform_account_id: str, hash_: str, sealed: bytes
-) -> bool:
-    """False when there is one for that platform account already."""
-    return bool(
-        await tx.execute(
-            """INSERT INTO app_passwords (id, workspace_id, mailbox_id, label, platform_account_id, hash, sealed,
-                                          created_at)
-               SELECT %(id)s, workspace_id, id, %(label)s, %(platform_account_id)s, %(hash)s, %(sealed)s, %(now)s
-               FROM mailboxes WHERE id = %(mailbox_id)s
-               ON CONFLICT (mailbox_id, platform_account_id) DO NOTHING""",
-            id=app_password_id,
-            mailbox_id=mailbox_id,
-            label=label,
-            platform_account_id=platform_account_id,
-            hash=hash_,
-            sealed=sealed,
-            now=tx.now,
-        )
-    )
-
-
 async def count_sent(tx: Tx, mailbox_id: str, *, messages: int) -> int:
     """Adds to today's count; what it is now."""
     return (
@@ -357,9 +324,3 @@ async def count_sent(tx: Tx, mailbox_id: str, *, messages: int) -> int:
         )
         or 0
     )
-
-
-async def workspace_of(tx: Tx, mailbox_id: str) -> str:
-    found = await tx.value(str, "SELECT workspace_id FROM mailboxes WHERE id = %(id)s", id=mailbox_id)
-    assert found is not None
-    return found

@@ -18,7 +18,7 @@ from litemail.platforms.finishing import Finishing
 from litemail.platforms.handover import HandOver, Thing, settle
 from litemail.platforms.lease import Lease, Recorder
 from litemail.platforms.pace import Gate, Pace
-from litemail.platforms.service import sign_in
+from litemail.platforms.service import reach_account, sign_in
 from litemail.platforms.work import MayBeThere, Work, given_up, problem_of
 from litemail.providers.platform import Adapter, RateLimited, Reach, Registry, Session, Standing, TryAgain
 
@@ -91,7 +91,14 @@ async def _at_platform(
 ) -> None:
     """Raises what concerns all of the inboxes."""
     adapter = means.registry.get(batch.platform_type)
-    async with means.doors.open(adapter, mode=batch.mode, workspace_id=batch.workspace_id) as (reach, limits):
+    async with reach_account(
+        means.database,
+        means.doors,
+        adapter,
+        batch.platform_account_id,
+        workspace_id=batch.workspace_id,
+        mode=batch.mode,
+    ) as (reach, limits):
         if batch.cancelled:
             await _find_out(await _sign_in(means, batch, adapter, reach, lease), works)
             return

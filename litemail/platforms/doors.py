@@ -23,13 +23,23 @@ class Doors:
     twin_rate: TwinRate
 
     @asynccontextmanager
-    async def open(self, adapter: Adapter, *, mode: Mode, workspace_id: str) -> AsyncIterator[tuple[Reach, Limits]]:
-        """Reaches nothing yet. One job at a time works with an account, so the job's pace is the account's."""
+    async def open(
+        self, adapter: Adapter, *, mode: Mode, workspace_id: str, url: str | None = None
+    ) -> AsyncIterator[tuple[Reach, Limits]]:
+        """Reaches nothing yet. One job at a time works with an account, so the job's pace is the account's.
+
+        `url` is where the account is, at platforms that have an address for each customer.
+        """
         platform_type, limits = adapter.declaration.platform_type, adapter.declaration.limits
         if mode == "sandbox":
             limits = twin_limits(limits, await self.twin_rate(workspace_id, platform_type))
         async with _for_platforms(self.guards[mode]).http_client() as client:
-            yield Reach(client, self.sites(mode, workspace_id, platform_type), Pacer(limits)), limits
+            if mode == "live" and adapter.declaration.live is None:
+                own = (url or "").rstrip("/")
+                site = Site(api=own, login=own)
+            else:
+                site = self.sites(mode, workspace_id, platform_type)
+            yield Reach(client, site, Pacer(limits)), limits
 
 
 def _for_platforms(guard: Guard) -> Guard:

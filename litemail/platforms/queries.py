@@ -1,18 +1,32 @@
 """SQL of platform accounts."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
 import msgspec
+from psycopg.types.json import Jsonb
 
+from litemail.kit.actor import Mode
 from litemail.kit.db import Tx
+from litemail.kit.errors import Problem
 
 Status = Literal["unverified", "verified", "refused"]
 """Whether the platform let us in the last time: never asked, yes, no."""
 
 
+class Workspace(msgspec.Struct, frozen=True):
+    """A workspace at the platform."""
+
+    id: str
+    name: str
+
+
 class PlatformAccount(msgspec.Struct, frozen=True):
-    """A customer's stored login at a sending platform. Its secrets are read with `read_api_key` only."""
+    """A customer's stored login at a sending platform. Its secrets are read with `read_secrets` only.
+
+    `workspaces` are those that the login has at the platform; `problem` is why the platform refused it the last time.
+    """
 
     id: str
     workspace_id: str
@@ -23,22 +37,72 @@ class PlatformAccount(msgspec.Struct, frozen=True):
     wanted_workspace: str
     external_workspace_id: str | None
     external_workspace_name: str | None
+    client_id: str | None
     has_api_key: bool
     status: Status
+    workspaces: tuple[Workspace, ...]
+    problem: Problem | None
     verified_at: datetime | None
     created_at: datetime
 
 
+class Sealed(msgspec.Struct, frozen=True):
+    """The secrets of an account, sealed with its id as row."""
+
+    api_key: bytes | None
+    client_secret: bytes | None
+
+
+class Due(msgspec.Struct, frozen=True):
+    id: str
+    workspace_id: str
+    mode: Mode
+
+
 _ACCOUNT = """id, workspace_id, platform_type, platform_email, url, label, wanted_workspace, external_workspace_id,
-    external_workspace_name, api_key IS NOT NULL AS has_api_key, status, verified_at, created_at"""
+    external_workspace_name, client_id, api_key IS NOT NULL AS has_api_key, status, workspaces, problem, verified_at,
+    created_at"""
 
 
 async def find(tx: Tx, account_id: str, *, workspace_id: str) -> PlatformAccount | None:
     return await tx.find(
         PlatformAccount,
-        f"SELECT {_ACCOUNT} FROM platform_accounts WHERE id = %(id)s AND workspace_id = %(workspace_id)s",
+        f"""SELECT {_ACCOUNT} FROM platform_accounts
+            WHERE id = %(id)s AND workspace_id = %(workspace_id)s AND deleted_at IS NULL""",
         id=account_id,
         workspace_id=workspace_id,
+    )
+
+
+async def list_(
+    tx: Tx, *, workspace_id: str, platform_type: str | None, limit: int, after: str | None
+) -> list[PlatformAccount]:
+    """Newest first."""
+    return await tx.all(
+        PlatformAccount,
+        f"""SELECT {_ACCOUNT} FROM platform_accounts
+            WHERE workspace_id = %(workspace_id)s AND deleted_at IS NULL
+              AND (%(platform_type)s::text IS NULL OR platform_type = %(platform_type)s)
+              AND (%(after)s::text IS NULL OR id < %(after)s)
+            ORDER BY id DESC LIMIT %(limit)s""",
+        workspace_id=workspace_id,
+        platform_type=platform_type,
+        limit=limit,
+        after=after,
+    )
+
+
+async def count(tx: Tx, *, workspace_id: str, platform_type: str | None) -> int:
+    return (
+        await tx.value(
+            int,
+            """SELECT count(*) FROM platform_accounts
+               WHERE workspace_id = %(workspace_id)s AND deleted_at IS NULL
+                 AND (%(platform_type)s::text IS NULL OR platform_type = %(platform_type)s)""",
+            workspace_id=workspace_id,
+            platform_type=platform_type,
+        )
+        or 0
     )
 
 
@@ -53,6 +117,7 @@ async def find_by_identity(
         PlatformAccount,
         f"""SELECT {_ACCOUNT} FROM platform_accounts
             WHERE workspace_id = %(workspace_id)s AND platform_type = %(platform_type)s AND identity = %(identity)s
+              AND deleted_at IS NULL
               AND (%(wanted)s::text IS NULL OR wanted_workspace = %(wanted)s OR external_workspace_id = %(wanted)s
                    OR lower(external_workspace_name) = lower(%(wanted)s))
             ORDER BY wanted_workspace <> coalesce(%(wanted)s, ''), id LIMIT 1""",
@@ -74,15 +139,17 @@ async def insert(
     platform_email: str | None,
     url: str | None,
     api_key: bytes | None,
+    label: str | None = None,
 ) -> bool:
     """False when there is one of that identity."""
     return bool(
         await tx.execute(
             """INSERT INTO platform_accounts (id, workspace_id, platform_type, identity, wanted_workspace,
-                                              platform_email, url, api_key, status, created_at)
+                                              platform_email, url, api_key, label, status, check_at, created_at)
                VALUES (%(id)s, %(workspace_id)s, %(platform_type)s, %(identity)s, %(wanted)s, %(platform_email)s,
-                       %(url)s, %(api_key)s, 'unverified', %(now)s)
-               ON CONFLICT (workspace_id, platform_type, identity, wanted_workspace) DO NOTHING""",
+                       %(url)s, %(api_key)s, %(label)s, 'unverified', %(now)s + interval '1 day', %(now)s)
+               ON CONFLICT (workspace_id, platform_type, identity, wanted_workspace) WHERE deleted_at IS NULL
+               DO NOTHING""",
             id=account_id,
             workspace_id=workspace_id,
             platform_type=platform_type,
@@ -91,19 +158,21 @@ async def insert(
             platform_email=platform_email,
             url=url,
             api_key=api_key,
+            label=label,
             now=tx.now,
         )
     )
 
 
-async def read_api_key(tx: Tx, account_id: str, *, workspace_id: str) -> bytes | None:
-    """Sealed, with the account's id as row."""
-    return await tx.value(
-        bytes,
-        "SELECT api_key FROM platform_accounts WHERE id = %(id)s AND workspace_id = %(workspace_id)s",
+async def read_secrets(tx: Tx, account_id: str, *, workspace_id: str) -> Sealed:
+    found = await tx.find(
+        Sealed,
+        """SELECT api_key, client_secret FROM platform_accounts
+           WHERE id = %(id)s AND workspace_id = %(workspace_id)s""",
         id=account_id,
         workspace_id=workspace_id,
     )
+    return found or Sealed(None, None)
 
 
 async def store_api_key(
@@ -122,8 +191,80 @@ async def store_api_key(
     )
 
 
-async def mark(tx: Tx, account_id: str, *, workspace_id: str, status: Status) -> bool:
-    """Notes whether the platform let us in; whether that is news."""
+async def update(
+    tx: Tx,
+    account_id: str,
+    *,
+    workspace_id: str,
+    identity: str,
+    wanted_workspace: str,
+    platform_email: str | None,
+    url: str | None,
+    label: str | None,
+    client_id: str | None,
+    api_key: bytes | None,
+    client_secret: bytes | None,
+    external: Workspace | None,
+) -> bool:
+    """False when another account has that identity now."""
+    taken = await tx.value(
+        bool,
+        """SELECT true FROM platform_accounts o JOIN platform_accounts a ON a.id = %(id)s
+           WHERE o.workspace_id = %(workspace_id)s AND o.platform_type = a.platform_type AND o.identity = %(identity)s
+             AND o.wanted_workspace = %(wanted)s AND o.deleted_at IS NULL AND o.id <> a.id""",
+        id=account_id,
+        workspace_id=workspace_id,
+        identity=identity,
+        wanted=wanted_workspace,
+    )
+    if taken:
+        return False
+    await tx.execute(
+        """UPDATE platform_accounts
+           SET identity = %(identity)s, wanted_workspace = %(wanted)s, platform_email = %(platform_email)s,
+               url = %(url)s, label = %(label)s, client_id = %(client_id)s, api_key = %(api_key)s,
+               client_secret = %(client_secret)s, external_workspace_id = %(external_id)s,
+               external_workspace_name = %(external_name)s
+           WHERE id = %(id)s AND workspace_id = %(workspace_id)s AND deleted_at IS NULL""",
+        id=account_id,
+        workspace_id=workspace_id,
+        identity=identity,
+        wanted=wanted_workspace,
+        platform_email=platform_email,
+        url=url,
+        label=label,
+        client_id=client_id,
+        api_key=api_key,
+        client_secret=client_secret,
+        external_id=external.id if external else None,
+        external_name=external.name if external else None,
+    )
+    return True
+
+
+async def delete(tx: Tx, account_id: str, *, workspace_id: str) -> bool:
+    """Erases the secrets; the rest stays as what connections and exports point to."""
+    return bool(
+        await tx.execute(
+            """UPDATE platform_accounts SET deleted_at = %(now)s, api_key = NULL, client_secret = NULL
+               WHERE id = %(id)s AND workspace_id = %(workspace_id)s AND deleted_at IS NULL""",
+            id=account_id,
+            workspace_id=workspace_id,
+            now=tx.now,
+        )
+    )
+
+
+async def mark(
+    tx: Tx,
+    account_id: str,
+    *,
+    workspace_id: str,
+    status: Status,
+    problem: Problem | None = None,
+    workspaces: Sequence[Workspace] | None = None,
+) -> bool:
+    """Notes whether the platform let us in, and puts off the next check by about a day; whether that is news."""
     previous = await tx.value(
         str,
         "SELECT status FROM platform_accounts WHERE id = %(id)s AND workspace_id = %(workspace_id)s FOR UPDATE",
@@ -132,12 +273,32 @@ async def mark(tx: Tx, account_id: str, *, workspace_id: str, status: Status) ->
     )
     await tx.execute(
         """UPDATE platform_accounts
-           SET status = %(status)s,
-               verified_at = CASE WHEN %(status)s = 'verified' THEN %(now)s ELSE verified_at END
+           SET status = %(status)s, problem = %(problem)s, workspaces = coalesce(%(workspaces)s, workspaces),
+               verified_at = CASE WHEN %(status)s = 'verified' THEN %(now)s ELSE verified_at END,
+               check_at = %(now)s + interval '1 day' * (0.9 + random() * 0.2)
            WHERE id = %(id)s AND workspace_id = %(workspace_id)s""",
         id=account_id,
         workspace_id=workspace_id,
         status=status,
+        problem=None if problem is None else Jsonb(msgspec.to_builtins(problem)),
+        workspaces=None if workspaces is None else Jsonb(msgspec.to_builtins(workspaces)),
         now=tx.now,
     )
-    return previous != status
+    return previous is not None and previous != status
+
+
+async def claim_due(tx: Tx, *, retry_in: float, limit: int) -> list[Due]:
+    """Accounts whose login is to be checked; nobody else gets them for `retry_in` seconds."""
+    return await tx.all(
+        Due,
+        """UPDATE platform_accounts a SET check_at = %(now)s + make_interval(secs => %(retry_in)s)
+           FROM workspaces w
+           WHERE w.id = a.workspace_id AND a.id IN (
+               SELECT id FROM platform_accounts
+               WHERE check_at <= %(now)s AND deleted_at IS NULL AND api_key IS NOT NULL
+               ORDER BY check_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+           RETURNING a.id, a.workspace_id, w.mode""",
+        now=tx.now,
+        retry_in=retry_in,
+        limit=limit,
+    )

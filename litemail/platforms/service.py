@@ -1,21 +1,28 @@
 """Use cases of platform accounts: which one a call means, and how to sign in with it."""
 
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from litemail.kit import ids
 from litemail.kit.actor import Mode
 from litemail.kit.db import Database, Tx
-from litemail.kit.errors import Error, Kind
+from litemail.kit.errors import Error, Kind, Problem
 from litemail.kit.secrets import Secrets
 from litemail.platforms import queries
-from litemail.platforms.queries import PlatformAccount
+from litemail.platforms.doors import Doors
+from litemail.platforms.queries import PlatformAccount, Sealed
 from litemail.providers.platform import (
+    ActionNeeded,
     Adapter,
     BadCredentials,
+    Concerns,
     Credentials,
     Exchanged,
+    Limits,
     Login,
     LoginNotOffered,
+    PlatformWorkspace,
     Reach,
     Session,
 )
@@ -35,6 +42,14 @@ class SecretsExpired(Error):
     code = "connection.secrets_expired"
     message = "The passwords that this needs have been erased: {which}."
     action = "Send the inboxes again with POST /v1/connect-inbox."
+
+
+class AccountDeleted(ActionNeeded):
+    """For work that was under way; who asks for a deleted account by its id hears that there is none."""
+
+    code = "platform_account.deleted"
+    message = "The platform account was deleted."
+    action = "Store the login again, and begin again with it."
 
 
 def check_offered(adapter: Adapter, *, mode: Mode, with_login: bool) -> None:
@@ -58,6 +73,24 @@ async def find(tx: Tx, account_id: str) -> PlatformAccount | None:
     return await queries.find(tx, account_id, workspace_id=tx.actor.workspace_id)
 
 
+@asynccontextmanager
+async def reach_account(
+    database: Database, doors: Doors, adapter: Adapter, account_id: str, *, workspace_id: str, mode: Mode
+) -> AsyncIterator[tuple[Reach, Limits]]:
+    """The way to where an account is. Raises AccountDeleted."""
+    async with database.begin_system("read a platform account") as tx:
+        account = await _get(tx, account_id, workspace_id=workspace_id)
+    async with doors.open(adapter, mode=mode, workspace_id=workspace_id, url=account.url) as opened:
+        yield opened
+
+
+async def _get(tx: Tx, account_id: str, *, workspace_id: str) -> PlatformAccount:
+    found = await queries.find(tx, account_id, workspace_id=workspace_id)
+    if found is None:
+        raise AccountDeleted
+    return found
+
+
 async def find_or_create(
     tx: Tx,
     *,
@@ -74,11 +107,7 @@ async def find_or_create(
     """
     assert tx.actor is not None
     workspace_id = tx.actor.workspace_id
-    if platform_email is not None:
-        identity = platform_email.lower()
-    else:
-        assert api_key is not None
-        identity = f"key:{secrets.mac('platform-account', api_key).hex()}"
+    identity = identity_of(platform_email, api_key, secrets=secrets)
     account_id = ids.new_id("pfa")
 
     async def look() -> PlatformAccount | None:
@@ -116,6 +145,14 @@ async def find_or_create(
     return found
 
 
+def identity_of(platform_email: str | None, api_key: str | None, *, secrets: Secrets) -> str:
+    """What tells accounts of one platform apart: the e-mail, or a keyed hash of the API key."""
+    if platform_email is not None:
+        return platform_email.lower()
+    assert api_key is not None
+    return f"key:{secrets.mac('platform-account', api_key).hex()}"
+
+
 async def sign_in(
     database: Database,
     account_id: str,
@@ -133,51 +170,51 @@ async def sign_in(
     Raises SecretsExpired, and what adapters raise.
     """
     async with database.begin_system("read a platform account") as tx:
-        account = await queries.find(tx, account_id, workspace_id=workspace_id)
-        sealed = await queries.read_api_key(tx, account_id, workspace_id=workspace_id)
-    assert account is not None
+        account = await _get(tx, account_id, workspace_id=workspace_id)
+        sealed = await queries.read_secrets(tx, account_id, workspace_id=workspace_id)
     login = Login(account.platform_email, password) if account.platform_email and password else None
     try:
-        session = await _enter(database, account, sealed, login=login, adapter=adapter, reach=reach, secrets=secrets)
-    except BadCredentials:
+        session, workspaces = await _enter(
+            database, account, sealed, login=login, adapter=adapter, reach=reach, secrets=secrets
+        )
+    except ActionNeeded as error:
         # A wrong password says nothing against a key that works.
-        if login is None or sealed is None:
-            await _note(database, account, status="refused")
+        if error.concerns is Concerns.ACCOUNT and (login is None or sealed.api_key is None):
+            await _note(database, account, status="refused", problem=error.problem())
         raise
-    await _note(database, account, status="verified")
+    await _note(database, account, status="verified", workspaces=shown_workspaces(workspaces))
     return session
 
 
 async def _enter(
     database: Database,
     account: PlatformAccount,
-    sealed: bytes | None,
+    sealed: Sealed,
     *,
     login: Login | None,
     adapter: Adapter,
     reach: Reach,
     secrets: Secrets,
-) -> Session:
-    if sealed is not None:
+) -> tuple[Session, Sequence[PlatformWorkspace]]:
+    if sealed.api_key is not None:
         if login is not None and adapter.sign_in is not None:
             await adapter.sign_in(login, reach)
-        credentials = _credentials(account, secrets.open(sealed, row=account.id))
-        session = adapter.session(credentials, reach)
+        session = adapter.session(credentials_of(account, sealed, secrets=secrets), reach)
         try:
-            await session.check()
+            return session, await session.check()
         except BadCredentials:
             if login is None:
                 raise
-        else:
-            return session
     if login is None:
         raise SecretsExpired(which="the password of the platform account")
+    if adapter.exchange is None and adapter.login_session is not None:
+        session = adapter.login_session(login, reach, workspace=account.wanted_workspace or None)
+        return session, await session.check()
     exchanged = await _exchange(account, login, adapter=adapter, reach=reach)
     await _store(database, account, exchanged, secrets=secrets)
     credentials = replace(exchanged.credentials, url=exchanged.credentials.url or account.url)
     session = adapter.session(credentials, reach)
-    await session.check()
-    return session
+    return session, await session.check()
 
 
 async def _exchange(account: PlatformAccount, login: Login, *, adapter: Adapter, reach: Reach) -> Exchanged:
@@ -210,21 +247,54 @@ async def _store(database: Database, account: PlatformAccount, exchanged: Exchan
         )
 
 
-async def _note(database: Database, account: PlatformAccount, *, status: queries.Status) -> None:
+async def _note(
+    database: Database,
+    account: PlatformAccount,
+    *,
+    status: queries.Status,
+    problem: Problem | None = None,
+    workspaces: Sequence[queries.Workspace] | None = None,
+) -> None:
     async with database.begin_system("note a platform sign-in") as tx:
-        if await queries.mark(tx, account.id, workspace_id=account.workspace_id, status=status):
-            await tx.emit(
-                f"platform_account.{status}",
-                workspace_id=account.workspace_id,
-                subject=account.id,
-                data={"platform_type": account.platform_type, "platform_email": account.platform_email},
-            )
+        await note(tx, account, status=status, problem=problem, workspaces=workspaces)
 
 
-def _credentials(account: PlatformAccount, api_key: str) -> Credentials:
+async def note(
+    tx: Tx,
+    account: PlatformAccount,
+    *,
+    status: queries.Status,
+    problem: Problem | None = None,
+    workspaces: Sequence[queries.Workspace] | None = None,
+) -> None:
+    """What the platform said of the login; tells of it when it is news."""
+    if await queries.mark(
+        tx, account.id, workspace_id=account.workspace_id, status=status, problem=problem, workspaces=workspaces
+    ):
+        await tx.emit(
+            f"platform_account.{status}",
+            workspace_id=account.workspace_id,
+            subject=account.id,
+            data={
+                "platform_type": account.platform_type,
+                "platform_email": account.platform_email,
+                **({"problem": problem} if problem else {}),
+            },
+        )
+
+
+def shown_workspaces(workspaces: Sequence[PlatformWorkspace]) -> list[queries.Workspace]:
+    return [queries.Workspace(each.id, each.name) for each in workspaces]
+
+
+def credentials_of(account: PlatformAccount, sealed: Sealed, *, secrets: Secrets) -> Credentials:
+    """What a session is opened with. The API key is there."""
+    assert sealed.api_key is not None
     # A key made by an exchange is of one workspace already; one that was given may reach several.
     return Credentials(
-        api_key=api_key,
+        api_key=secrets.open(sealed.api_key, row=account.id),
         url=account.url,
         workspace=None if account.external_workspace_id else account.wanted_workspace or None,
+        client_id=account.client_id,
+        client_secret=secrets.open(sealed.client_secret, row=account.id) if sealed.client_secret else "",
     )

@@ -17,7 +17,8 @@ class SignIns:
     """Checks passwords against the database and remembers successes for ten minutes.
 
     Mail programs sign in again and again, and an argon2id hash costs 0.1 s each time. What is remembered is a keyed
-    hash over address, password and the hashes stored now: a changed or revoked password is no longer found.
+    hash over address, password and the hashes stored now: a changed or revoked password is no longer found. When an
+    app password was last used is noted where it is not remembered, so it is right to ten minutes.
     """
 
     def __init__(self, database: Database, secrets: Secrets) -> None:
@@ -35,8 +36,12 @@ class SignIns:
             key = self._secrets.mac("mail sign-in", parts)
         now = asyncio.get_running_loop().time()
         if self._good.get(key, 0.0) <= now:
-            if not await mailboxes.verify(row, password):
+            match = await mailboxes.verify(row, password)
+            if match is None:
                 return None
+            if match.app_password_id is not None:
+                async with self._database.system_statement() as tx:
+                    await mailboxes.note_use(tx, match.app_password_id)
             self._remember(key, until=now + _REMEMBERED_SECONDS)
         return row if row is not None and row.status in mailboxes.USABLE else None
 
