@@ -120,7 +120,8 @@ class SqlStore:
                 """INSERT INTO sandbox.api_keys
                        (id, workspace_id, organisation_id, name, scopes, hash, paid, created_at)
                    SELECT %(id)s, workspace_id, id, %(name)s, %(scopes)s, %(hash)s, %(paid)s, %(created_at)s
-                   FROM sandbox.organisations WHERE id = %(organisation_id)s""",
+                   FROM sandbox.organisations WHERE id = %(organisation_id)s
+                   ON CONFLICT (id) DO NOTHING""",
                 id=key.id,
                 organisation_id=key.organisation_id,
                 name=key.name,

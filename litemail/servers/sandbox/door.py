@@ -1,7 +1,7 @@
 """What happens at every twin before a call with an API key is served: who calls, and how the twin misbehaves."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,7 +100,7 @@ class Call:
     def organisation_id(self) -> str:
         return self.caller.organisation.id
 
-    def answer(self, body: msgspec.Struct, *, status: int = 200) -> Response[bytes]:
+    def answer(self, body: msgspec.Struct | Sequence[msgspec.Struct], *, status: int = 200) -> Response[bytes]:
         self._spoil()
         return Response(msgspec.json.encode(body), status_code=status, media_type="application/json")
 

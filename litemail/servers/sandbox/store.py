@@ -99,7 +99,9 @@ class Store(Protocol):
         """The organisation of that workspace, platform and login; `fresh` becomes it when there is none."""
         ...
 
-    async def add_key(self, key: ApiKey) -> None: ...
+    async def add_key(self, key: ApiKey) -> None:
+        """One of that id, of vendors that make the same key again, stays as it is."""
+        ...
 
     async def list_keys(self, organisation_id: str) -> Sequence[ApiKey]:
         """Those not revoked, newest first."""
