@@ -34,3 +34,4 @@ from litemail.kit.outbound.policy import Target as Target
 from litemail.kit.outbound.policy import UrlInvalid as UrlInvalid
 from litemail.kit.outbound.policy import check_url as check_url
 from litemail.kit.outbound.policy import own_routes as own_routes
+from litemail.kit.outbound.policy import read_url as read_url

@@ -125,8 +125,19 @@ class Target(Struct, frozen=True):
 def check_url(url: str, *, schemes: frozenset[str] = HTTPS) -> Target:
     """Checks a URL given by a customer without any network; connecting checks again.
 
-    Refuses other schemes, user names in the URL, control characters and spaces, bad hosts and ports, and addresses
-    that are not public. Raises UrlInvalid, HostInvalid, AddressNotAllowed.
+    Refuses what `read_url` refuses, and addresses that are not public. Raises UrlInvalid, HostInvalid,
+    AddressNotAllowed.
+    """
+    target = read_url(url, schemes=schemes)
+    PublicOnly().check_target(target.host, target.port)
+    return target
+
+
+def read_url(url: str, *, schemes: frozenset[str] = HTTPS) -> Target:
+    """Reads a URL given by a customer; whether it may be connected to is for a guard to say.
+
+    Refuses other schemes, user names in the URL, control characters and spaces, bad hosts and ports. Raises UrlInvalid,
+    HostInvalid.
     """
     if len(url) > _LONGEST_URL:
         raise UrlInvalid(reason=f"it is longer than {_LONGEST_URL} characters")
@@ -147,7 +158,6 @@ def check_url(url: str, *, schemes: frozenset[str] = HTTPS) -> Target:
     if port is None:
         port = _DEFAULT_PORTS[parts.scheme]
     check_port(port)
-    PublicOnly().check_target(host, port)
     return Target(url=url, scheme=parts.scheme, host=host, port=port)
 
 
