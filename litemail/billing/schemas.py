@@ -1,10 +1,10 @@
 """Wire shapes of billing details and invoices."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from litemail.billing.countries import COUNTRIES
 from litemail.billing.queries import Address, Kind
@@ -70,8 +70,16 @@ class BillingCreate(RequestModel):
         return Address(**self.model_dump())
 
 
+def _drop_defaults(schema: dict[str, Any]) -> None:
+    """Those of fields that may be left out but not be empty are never seen."""
+    for field in schema["properties"].values():
+        field.pop("default", None)
+
+
 class BillingUpdate(RequestModel):
     """Fields left out stay as they are; null takes away what is optional."""
+
+    model_config = ConfigDict(json_schema_extra=_drop_defaults)
 
     first_name: Text = ""
     last_name: Text = ""

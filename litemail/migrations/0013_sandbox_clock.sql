@@ -8,3 +8,4 @@ ALTER TABLE workspaces
     ADD CHECK (clock_goal >= clock_ahead AND clock_ahead >= '0'),
     ADD CHECK (mode = 'sandbox' OR clock_goal = '0');
 CREATE INDEX workspaces_ahead ON workspaces (id) WHERE clock_ahead > '0';
+GRANT UPDATE (clock_ahead, clock_goal, clock_moving) ON workspaces TO litemail_app;

@@ -204,12 +204,11 @@ async def add_refunded(tx: Tx, order_id: str, amount: int) -> Order:
 
 
 async def spend_limit_of(tx: Tx, key_id: str) -> int | None:
-    """The limit of an API key, if it has one. Locks the key, so that two orders cannot both be the last."""
-    return await tx.value(
-        int,
-        "SELECT spend_limit FROM api_keys WHERE id = %(id)s AND spend_limit IS NOT NULL FOR NO KEY UPDATE",
-        id=key_id,
-    )
+    """The limit of an API key, if it has one; two orders of such a key cannot both be the last within it."""
+    limit = await tx.value(int, "SELECT spend_limit FROM api_keys WHERE id = %(id)s", id=key_id)
+    if limit is not None:  # the application may not lock the row, since it may not change it
+        await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended('spend ' || %(id)s, 0))", id=key_id)
+    return limit
 
 
 async def spent_by_key(tx: Tx, key_id: str) -> int:

@@ -122,8 +122,8 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler, method: str)
             "content": {"application/json": {"schema": {"oneOf": [_schema_of(model) for model in models]}}},
         }
     if (given := operation.get("requestBody")) is not None:
-        schemas = [content.get("schema", {}) for content in given["content"].values()]
-        given["required"] = not any({"type": "null"} in schema.get("oneOf", ()) for schema in schemas)
+        optional = [_drop_null(content) for content in given["content"].values()]
+        given["required"] = not any(optional)
     if (request := handler.opt.get("request_example")) is not None and "requestBody" in operation:
         next(iter(operation["requestBody"]["content"].values()))["examples"] = {"request": {"value": request}}
     if not public:
@@ -139,15 +139,27 @@ def _complete_success(answer: dict[str, Any], handler: HTTPRouteHandler) -> None
         answer["content"][also] = {"schema": {"type": "string"}}
 
 
+def _drop_null(content: dict[str, Any]) -> bool:
+    """Whether the body may be left out. Litestar says so by null as an alternative, OpenAPI by `required: false`."""
+    schemas = content.get("schema", {}).get("oneOf", ())
+    if {"type": "null"} not in schemas:
+        return False
+    (content["schema"],) = [schema for schema in schemas if schema != {"type": "null"}]
+    return True
+
+
 def _describe_body(operation: dict[str, Any], handler: HTTPRouteHandler, schemas: dict[str, Any]) -> None:
     """Pydantic's own schema of a body says that it refuses unknown fields; Litestar's does not."""
     field = handler.parsed_data_field
-    if field is None or not is_class_and_subclass(field.annotation, RequestModel):
+    if field is None:
+        return
+    models = [kind for kind in (field.annotation, *field.args) if is_class_and_subclass(kind, RequestModel)]
+    if len(models) != 1:
         return
     for body in operation["requestBody"]["content"].values():
         name = str(body["schema"].get("$ref", "")).rpartition("/")[2]
         if name:
-            schemas[name] = _schema_of(field.annotation)
+            schemas[name] = _schema_of(models[0])
 
 
 def _statuses(handler: HTTPRouteHandler, method: str, *, public: bool) -> list[str]:

@@ -244,5 +244,10 @@ async def test_a_bad_key_is_not_helped_by_a_good_token(client: httpx.AsyncClient
 async def test_sign_up_leaves_an_audit_line_without_secrets(database: Database, person: Person):
     async with database.begin(person.actor()) as tx:
         lines = await tx.values(str, "SELECT type || ' ' || audience || ' ' || data FROM events ORDER BY number")
-    assert [line.split()[:2] for line in lines] == [["workspace.created", "public"], ["user.registered", "audit"]]
+    assert [line.split()[:2] for line in lines] == [
+        ["workspace.created", "public"],
+        ["wallet.adjusted", "public"],
+        ["subscription.created", "public"],
+        ["user.registered", "audit"],
+    ]
     assert PASSWORD not in str(lines)

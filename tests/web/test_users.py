@@ -18,6 +18,7 @@ async def test_the_default_is_one_of_your_own(as_person: AsPerson, new_person: N
     assert answer.json()["details"][0]["field"] == "default_workspace_id"
 
 
-async def test_the_money_fields_are_null_until_there_is_money(as_person: AsPerson):
+async def test_the_money_of_a_sandbox_shows(as_person: AsPerson):
     shown = (await as_person("GET", "/v1/users")).json()
-    assert [shown[name] for name in ("plan", "purchased_mailboxes", "wallet_balance")] == [None, None, None]
+    assert (shown["plan"], shown["purchased_mailboxes"]) == ("pro", 100)
+    assert shown["wallet_balance"] == {"amount": 100_000, "currency": "USD"}

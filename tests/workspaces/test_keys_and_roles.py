@@ -307,11 +307,11 @@ async def test_a_user_sees_what_the_workspace_at_hand_holds(client: httpx.AsyncC
         "first_name": "Ada",
         "last_name": "Lovelace",
         "default_workspace_id": person.workspace_id,
-        "plan": None,
-        "purchased_mailboxes": None,
+        "plan": "pro",
+        "purchased_mailboxes": 100,
         "assigned_mailboxes": 0,
         "domains": 0,
-        "wallet_balance": None,
+        "wallet_balance": {"amount": 100_000, "currency": "USD"},
         "created_at": answer["created_at"],
     }
 

@@ -116,8 +116,8 @@ def authors_of(message: Message) -> list[Address]:
         if header.defects or not isinstance(header, AddressHeader) or not header.addresses:
             raise Unacceptable("550 5.6.0 The From field is malformed")
         return [parse(address.addr_spec) for address in header.addresses]
-    except (InvalidAddress, email.errors.MessageError, ValueError, IndexError, AttributeError) as error:
-        # the library's parser fails with the last three on some malformed fields
+    except (InvalidAddress, email.errors.MessageError, ValueError, IndexError, AttributeError, TypeError) as error:
+        # the library's parser fails with the last four on some malformed fields
         raise Unacceptable("550 5.6.0 The From field is malformed") from error
 
 
