@@ -12,7 +12,7 @@ import msgspec
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
-from litemail.servers.sandbox import instantly
+from litemail.servers.sandbox import instantly, lemlist, salesforge
 from litemail.servers.sandbox.app import create_app
 from litemail.servers.sandbox.behaviour import Sandbox
 from litemail.servers.sandbox.store import Account, Added, ApiKey, Entry, MailDoor, Organisation, Settings, Store, Thing
@@ -133,7 +133,7 @@ class MailSignIns:
         return None
 
 
-TWINS = (instantly.twin(),)
+TWINS = (instantly.twin(), lemlist.twin(), salesforge.twin())
 
 
 @dataclass

@@ -31,6 +31,7 @@ from litemail.providers.platform import (
     RateLimited,
     Reach,
     Refused,
+    RemoteInbox,
     Session,
     Site,
     Standing,
@@ -38,13 +39,18 @@ from litemail.providers.platform import (
     Unavailable,
     WorkspaceNotFound,
     instantly,
+    lemlist,
+    salesforge,
     twin_limits,
 )
 from litemail.servers.sandbox.store import Settings
 from tests.contracts.contract import Contract, RequestsChecked, answers_checked, load
 from tests.contracts.twins import RunningTwins, running_twins
 
-ADAPTERS = {"instantly": instantly.adapter()}
+ADAPTERS = {
+    adapter.declaration.platform_type: adapter
+    for adapter in (instantly.adapter(), lemlist.adapter(), salesforge.adapter())
+}
 LOGIN = Login("support@litemail.test", "Lite@Mail2024!")
 
 
@@ -58,15 +64,21 @@ class Platform:
     contract: Contract
 
     def reach(self, *, port: int | None = None, pacer: Pacer | None = None) -> Reach:
-        root = self.twins.root().replace(str(self.twins.port), str(port or self.twins.port))
+        root = self.twins.root(platform_type=self.adapter.declaration.platform_type).replace(
+            str(self.twins.port), str(port or self.twins.port)
+        )
         limits = twin_limits(self.adapter.declaration.limits, None)
         return Reach(self.client, Site(api=root, login=root), pacer or Pacer(limits))
 
     def session(self, api_key: str = "any-key", reach: Reach | None = None) -> Session:
         return self.adapter.session(Credentials(api_key), reach or self.reach())
 
+    def can(self, capability: Capability) -> bool:
+        return capability in self.adapter.declaration.capabilities
+
     async def exchange(self, login: Login = LOGIN, *, workspace: str | None = None, number: int = 1) -> Exchanged:
-        assert self.adapter.exchange
+        if self.adapter.exchange is None:
+            pytest.skip("no e-mail and password is exchanged for a key here")
         key_name = f"Litemail pfa_{number}"
         return await self.adapter.exchange(login, self.reach(), workspace=workspace, key_name=key_name)
 
@@ -103,6 +115,16 @@ async def connected(session: Session, *inboxes: InboxToAdd) -> list[Outcome]:
     return outcomes
 
 
+async def read_back(session: Session, email: str) -> RemoteInbox:
+    """The inbox once it works or does not: some platforms take a moment."""
+    async with asyncio.timeout(5):
+        while True:
+            inbox = (await session.find([email]))[email]
+            if inbox.standing is not Standing.PENDING:
+                return inbox
+            await asyncio.sleep(0.05)
+
+
 async def test_a_good_key_signs_in_to_its_workspace(platform: Platform) -> None:
     [workspace] = await platform.session().check()
     assert workspace.id
@@ -131,9 +153,12 @@ async def test_an_added_inbox_is_read_back_as_connected(platform: Platform) -> N
     [outcome] = await session.add([inbox(daily_limit=30)])
     assert isinstance(outcome, Accepted)
     assert not outcome.already
-    confirmed = await session.confirm([outcome])
-    found = confirmed["caroline@getbrandmerge.test"]
-    assert (found.standing, found.daily_limit, found.problem) == (Standing.CONNECTED, 30, None)
+    assert "caroline@getbrandmerge.test" in await session.confirm([outcome])
+    found = await read_back(session, "caroline@getbrandmerge.test")
+    assert (found.standing, found.problem) == (Standing.CONNECTED, None)
+    assert found == (await session.confirm([outcome]))["caroline@getbrandmerge.test"]
+    if platform.can(Capability.LIMIT_ON_ADD):
+        assert found.daily_limit == 30
     assert await platform.held() == ["caroline@getbrandmerge.test"]
 
 
@@ -142,13 +167,15 @@ async def test_addresses_with_unusual_characters_are_found_again(platform: Platf
     for email in ("o'neil+sales%1@getbrandmerge.test", "a&b=c?d#e@getbrandmerge.test", "Big@GetBrandMerge.test"):
         [outcome] = await session.add([inbox(email)])
         assert isinstance(outcome, Accepted)
-        assert (await session.confirm([outcome]))[email].standing is Standing.CONNECTED
+        assert (await read_back(session, email)).standing is Standing.CONNECTED
 
 
 async def test_adding_again_finds_the_inbox_already_there(platform: Platform) -> None:
     session = platform.session()
     [_, again] = await connected(session, inbox(), inbox())
-    assert again == Accepted("caroline@getbrandmerge.test", ticket="caroline@getbrandmerge.test", already=True)
+    assert isinstance(again, Accepted)
+    assert again.already
+    assert (await session.confirm([again])).keys() == {"caroline@getbrandmerge.test"}
     assert len(await platform.held()) == 1
 
 
@@ -201,12 +228,12 @@ async def test_too_many_requests_are_answered_by_a_rest_of_the_pacer(platform: P
 
 async def test_an_add_whose_answer_is_lost_is_found_by_reading_back(platform: Platform) -> None:
     """Cut after the platform did it: the outcome is unknown, and reading back tells."""
-    async with cutting(platform.twins.port, after=b"HTTP/1.1 ") as port:
+    async with cutting(platform.twins.port) as port:
         lost = platform.session(reach=platform.reach(port=port))
         with pytest.raises(OutcomeUnknown):
             await lost.add([inbox()])
-    found = await platform.session().find(["caroline@getbrandmerge.test"])
-    assert found["caroline@getbrandmerge.test"].standing is Standing.CONNECTED
+    found = await read_back(platform.session(), "caroline@getbrandmerge.test")
+    assert found.standing is Standing.CONNECTED
     [again] = await platform.session().add([inbox()])
     assert isinstance(again, Accepted)
     assert again.already
@@ -240,7 +267,7 @@ async def test_faults_at_random_end_with_every_inbox_there_once(platform: Platfo
 
 
 async def test_the_list_shows_every_inbox_once(platform: Platform) -> None:
-    if Capability.LIST not in platform.adapter.declaration.capabilities:
+    if not platform.can(Capability.LIST):
         pytest.skip("the platform has no list")
     session = platform.session()
     emails = [f"inbox{number:03}@getbrandmerge.test" for number in range(105)]
@@ -249,28 +276,34 @@ async def test_the_list_shows_every_inbox_once(platform: Platform) -> None:
 
 
 async def test_an_inbox_can_be_changed_warmed_up_tagged_and_removed(platform: Platform) -> None:
-    capabilities = platform.adapter.declaration.capabilities
     session, email = platform.session(), "caroline@getbrandmerge.test"
     await session.add([inbox()])
-    if Capability.UPDATE in capabilities:
-        await session.update(email, Changes(daily_limit=12, last_name="Lovelace"))
+    if platform.can(Capability.UPDATE):
+        await session.update(email, Changes(last_name="Lovelace"))
         await session.update(email, Changes())
+    if platform.can(Capability.DAILY_LIMIT):
+        await session.update(email, Changes(daily_limit=12))
         assert (await session.find([email]))[email].daily_limit == 12
-    if Capability.WARMUP in capabilities:
+    if platform.can(Capability.CREDENTIALS):
+        await session.update_credentials(inbox(password="Another@2026"))
+        with pytest.raises(InboxSignInRefused):
+            await session.update_credentials(inbox(password="wrong-password"))
+    if platform.can(Capability.WARMUP):
         for on in (True, True, False):
             await session.set_warmup([email], on=on)
             assert (await session.find([email]))[email].warmup is on
-    if Capability.TAGS in capabilities:
+    if platform.can(Capability.TAGS):
         for _ in range(2):
             await session.tag([email], ["Agency", "Q1"])
-    if Capability.REMOVE in capabilities:
+    if platform.can(Capability.REMOVE):
         for _ in range(2):
             await session.remove(email)
         assert await session.find([email]) == {}
 
 
 async def test_a_login_is_exchanged_for_a_key_that_works(platform: Platform) -> None:
-    assert platform.adapter.sign_in
+    if platform.adapter.sign_in is None:
+        pytest.skip("nobody signs in with e-mail and password here")
     [workspace] = await platform.adapter.sign_in(LOGIN, platform.reach())
     for name in (None, workspace.name, workspace.id):
         done = await platform.exchange(workspace=name)
@@ -314,18 +347,22 @@ def test_secrets_are_not_shown() -> None:
 
 
 @asynccontextmanager
-async def cutting(target: int, *, after: bytes) -> AsyncIterator[int]:
-    """A relay to the port `target` that cuts the connection when the answer begins with `after`."""
+async def cutting(target: int) -> AsyncIterator[int]:
+    """A relay to the port `target` that cuts the connection when the answer to a POST begins."""
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", target)
+        posted = False
 
         async def forward() -> None:
+            nonlocal posted
             while data := await reader.read(65536):
+                posted = posted or data.startswith(b"POST ")
                 inner_writer.write(data)
 
         forwarding = asyncio.create_task(forward())
-        await inner_reader.readexactly(len(after))
+        while (data := await inner_reader.read(65536)) and not posted:
+            writer.write(data)
         forwarding.cancel()
         for one in (inner_writer, writer):
             one.close()
