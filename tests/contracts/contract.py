@@ -29,6 +29,9 @@ def _is_email(value: object) -> bool:
 WORDS = {"type": "string", "minLength": 1}
 
 
+_MESSAGE = {"type": "object", "properties": {"status": WORDS, "message": WORDS}, "required": ["message"]}
+
+
 @dataclass(frozen=True)
 class Manner:
     """What holds for all operations of one vendor: the beginning of the paths that have a contract, and the answers
@@ -51,6 +54,18 @@ MANNERS = {
         },
         frozenset({400, 415, 500}),
     ),
+    # Its errors differ by what they complain about. 402, for a key without a plan, is made up by the twin.
+    "smartlead": Manner(
+        "/api/v1/",
+        {"type": "object", "anyOf": [{"required": ["message"]}, {"required": ["error"]}]},
+        frozenset({400, 401, 402, 404, 422, 429, 500}),
+    ),
+    # It documents no errors; these were seen in use, but for 402 and 429, which are made up by the twin.
+    "emailbison": Manner(
+        "/api/",
+        {"type": "object", "anyOf": [{"required": ["message"]}, {"required": ["data"]}]},
+        frozenset({401, 402, 403, 404, 422, 429, 500}),
+    ),
     # Its errors are plain text. 402 and 415 are made up by the twin.
     "lemlist": Manner("/api/", WORDS, frozenset({400, 401, 402, 403, 404, 405, 415, 429, 500})),
     # It documents its statuses in general. 402 for a missing plan, 415 and 429 are made up by the twin.
@@ -63,6 +78,19 @@ MANNERS = {
             "additionalProperties": False,
         },
         frozenset({400, 401, 402, 403, 404, 405, 415, 422, 429, 500}),
+    ),
+    # None of the three documents the statuses of its refusals beyond a few, nor the bodies beyond these.
+    "plusvibe": Manner("/api/v1/", _MESSAGE, frozenset({400, 401, 402, 403, 404, 409, 429, 500})),
+    "saleshandy": Manner("/v1/", _MESSAGE, frozenset({400, 401, 402, 403, 404, 409, 422, 429, 500})),
+    "woodpecker": Manner(
+        "/rest/",
+        {
+            "type": "object",
+            "properties": {"code": WORDS, "details": {"type": "array", "items": {"type": "string"}}},
+            "required": ["code"],
+            "additionalProperties": False,
+        },
+        frozenset({400, 401, 402, 403, 404, 429, 500}),
     ),
 }
 

@@ -25,6 +25,8 @@ class Limits(msgspec.Struct, frozen=True):
     concurrency: int
     batch: int = 1
     """How many inboxes one `add` takes."""
+    look_together: int = 1
+    """How many inboxes one `find` or `confirm` looks for at about the cost of one: those that read a list anyway."""
     confirm_within: float = 60
     """Seconds after which an accepted inbox that cannot be read back counts as failed."""
     per_hour: float = math.inf
