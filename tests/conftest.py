@@ -15,6 +15,7 @@ import pytest
 from psycopg import AsyncConnection, sql
 from psycopg.conninfo import make_conninfo
 
+from litemail.app import vendors
 from litemail.connections import CHANNEL as CONNECTIONS
 from litemail.domains import Parents
 from litemail.kit import embedded_pg, passwords
@@ -30,7 +31,7 @@ from litemail.providers import mailhost
 from litemail.providers.dns import FixedParent
 from litemail.providers.payments import Gateways
 from litemail.providers.payments.sandbox import PayLinks, SandboxGateway
-from litemail.providers.platform import instantly, registry
+from litemail.providers.platform import registry
 from litemail.servers.dns import Zones, follow
 from litemail.servers.dns import serve as serve_dns
 from litemail.servers.dns.backend import REGISTRY, ZONES, DatabaseBackend
@@ -263,7 +264,7 @@ async def api_resources(
         "mail_hostname": MAIL_HOSTNAME,
         "mailboxes_per_domain": 5,
         "mail_access": MailAccess("127.0.0.1", ports),
-        "platforms": registry([instantly.adapter()]),
+        "platforms": registry(vendors.adapters()),
         "guards": guards(),
         "listener": connection_news,
         "gateways": gateways,

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from litemail import worker
-from litemail.app import outside, payments, terms
+from litemail.app import outside, payments, terms, vendors
 from litemail.app.house import House, Part
 from litemail.app.uses import KeyUses
 from litemail.config import Settings
@@ -22,7 +22,7 @@ from litemail.protocols.record_types import Record, RecordType
 from litemail.providers.dns import FixedParent, PublicParents, parse_resolvers
 from litemail.providers.dns.txt import TxtLookup
 from litemail.providers.mailhost import preset_hosts
-from litemail.providers.platform import instantly, registry
+from litemail.providers.platform import registry
 from litemail.servers import dns, imap, smtp
 from litemail.servers.dns.backend import DatabaseBackend
 from litemail.servers.dns.data import ZoneData
@@ -30,7 +30,6 @@ from litemail.servers.imap.backend import MailboxBackend as ImapMailboxes
 from litemail.servers.sandbox import api as sandbox_api
 from litemail.servers.sandbox import clock_api as sandbox_clock_api
 from litemail.servers.sandbox import gateway_jobs, pay
-from litemail.servers.sandbox import instantly as instantly_twin
 from litemail.servers.sandbox import platforms_api as sandbox_platforms_api
 from litemail.servers.sandbox import wallet_api as sandbox_wallet_api
 from litemail.servers.sandbox.app import create_app
@@ -136,7 +135,7 @@ async def sandbox_part(house: House) -> AsyncIterator[Mapping[str, int]]:
         guard = outside.guards(house, ca)["sandbox"]
         sandbox = Sandbox(SqlStore(house.database), outside.twin_sign_in(house, guard))
         platforms = await http_server.serve(
-            create_app(sandbox, twins=[instantly_twin.twin()]),
+            create_app(sandbox, twins=vendors.twins()),
             host=settings.host,
             port=settings.sandbox_http_port,
             setting="LITEMAIL_SANDBOX_HTTP_PORT",
@@ -227,7 +226,7 @@ def _resources(house: House) -> Mapping[str, object]:
     """What routes and jobs ask for by name."""
     settings = house.settings
     ca = local_ca.ensure(settings.data_dir / "ca")
-    platforms = registry([instantly.adapter(login=settings.platform_password_exchange)])
+    platforms = registry(vendors.adapters(login=settings.platform_password_exchange))
     mode_guards = outside.guards(house, ca)
     own_dns = (settings.reachable_host, house.ports.all().get("dns", settings.dns_port))
     return {

@@ -12,7 +12,7 @@ import msgspec
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
-from litemail.servers.sandbox import instantly, lemlist, salesforge
+from litemail.app import vendors
 from litemail.servers.sandbox.app import create_app
 from litemail.servers.sandbox.behaviour import Sandbox
 from litemail.servers.sandbox.store import Account, Added, ApiKey, Entry, MailDoor, Organisation, Settings, Store, Thing
@@ -133,9 +133,6 @@ class MailSignIns:
         return None
 
 
-TWINS = (instantly.twin(), lemlist.twin(), salesforge.twin())
-
-
 @dataclass
 class RunningTwins:
     sandbox: Sandbox
@@ -154,7 +151,7 @@ async def running_twins(
     """The twins on a free port. `wrap` may put an ASGI application around them."""
     store, mail = store or MemoryStore(), MailSignIns()
     sandbox = Sandbox(store, mail)
-    app = create_app(sandbox, twins=TWINS)
+    app = create_app(sandbox, twins=vendors.twins())
     async with serving(wrap(app), closing=sandbox.closing) as port:
         yield RunningTwins(sandbox, store, mail, port)
 

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from litemail.app import vendors
 from litemail.kit.errors import Error
 from litemail.providers.platform import (
     Accepted,
@@ -38,9 +39,6 @@ from litemail.providers.platform import (
     TotpRequired,
     Unavailable,
     WorkspaceNotFound,
-    instantly,
-    lemlist,
-    salesforge,
     twin_limits,
 )
 from litemail.servers.sandbox.store import Settings
@@ -49,7 +47,8 @@ from tests.contracts.twins import RunningTwins, running_twins
 
 ADAPTERS = {
     adapter.declaration.platform_type: adapter
-    for adapter in (instantly.adapter(), lemlist.adapter(), salesforge.adapter())
+    for adapter in vendors.adapters()
+    if adapter.declaration.sandbox_twin
 }
 LOGIN = Login("support@litemail.test", "Lite@Mail2024!")
 
