@@ -135,6 +135,23 @@ class Settings(BaseSettings):
     stripe_api_base: str = Field(
         "https://api.stripe.com", description="Where Stripe's API is. Another one is a test double of it."
     )
+    registrar: Literal["route53"] | None = Field(
+        None, description="Where live workspaces buy domains: `route53` is Amazon Route 53. Unset: nowhere."
+    )
+    aws_access_key_id: str | None = Field(None, description="Access key of the Amazon account that holds the domains.")
+    aws_secret_access_key: SecretStr | None = Field(None, description="The secret of that access key.")
+    domain_margin: Decimal = Field(
+        Decimal(0),
+        ge=0,
+        le=1000,
+        decimal_places=2,
+        description="Percent that domains cost more here than at the registrar; fractions of a cent are rounded up.",
+    )
+    rdap_bootstrap: Path | None = Field(
+        None,
+        description="IANA's list of RDAP servers, https://data.iana.org/rdap/dns.json, as a file: it tells which names "
+        "are taken where no registrar is set up. Unset: only the DNS is asked.",
+    )
     log_level: Level | None = Field(
         None, description="debug, info, warning or error. Unset: info, or warning when a person watches the terminal."
     )

@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import argon2
@@ -17,7 +18,7 @@ from psycopg.conninfo import make_conninfo
 
 from litemail.app import vendors
 from litemail.connections import CHANNEL as CONNECTIONS
-from litemail.domains import Parents
+from litemail.domains import Margin, Market, Parents
 from litemail.kit import embedded_pg, passwords
 from litemail.kit.actor import Actor, Mode, Role
 from litemail.kit.db import Database
@@ -32,6 +33,7 @@ from litemail.providers.dns import FixedParent
 from litemail.providers.payments import Gateways
 from litemail.providers.payments.sandbox import PayLinks, SandboxGateway
 from litemail.providers.platform import registry
+from litemail.providers.registrar import Registrars
 from litemail.servers.dns import Zones, follow
 from litemail.servers.dns import serve as serve_dns
 from litemail.servers.dns.backend import REGISTRY, ZONES, DatabaseBackend
@@ -40,6 +42,7 @@ from litemail.servers.sandbox import clock_api as sandbox_clock_api
 from litemail.servers.sandbox import pay
 from litemail.servers.sandbox import wallet_api as sandbox_wallet_api
 from litemail.servers.sandbox.gateway import SqlBooks
+from litemail.servers.sandbox.registrar import SandboxRegistrar
 from litemail.web import api
 from litemail.workflows import sign_up
 from litemail.workspaces import roles
@@ -251,7 +254,11 @@ class Unheard:
 
 @pytest.fixture(scope="session")
 async def api_resources(
-    dns_server: Dns, connection_news: Listener, gateways: Gateways, tmp_path_factory: pytest.TempPathFactory
+    database: Database,
+    dns_server: Dns,
+    connection_news: Listener,
+    gateways: Gateways,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, object]:
     """What routes ask for by name."""
     ports = PortBook(tmp_path_factory.mktemp("api") / "ports.json")
@@ -268,6 +275,7 @@ async def api_resources(
         "guards": guards(),
         "listener": connection_news,
         "gateways": gateways,
+        "market": Market(registrars=Registrars({"sandbox": SandboxRegistrar(database)}), margin=Margin(Decimal(0))),
     }
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from litemail import worker
-from litemail.app import outside, payments, terms, vendors
+from litemail.app import outside, payments, registrars, terms, vendors
 from litemail.app.house import House, Part
 from litemail.app.uses import KeyUses
 from litemail.config import Settings
@@ -245,6 +245,7 @@ def _resources(house: House) -> Mapping[str, object]:
         "twins": SqlStore(house.database),
         "guards": mode_guards,
         "gateways": payments.gateways(house),
+        "market": registrars.market(house),
         "deliverers": {},
         "gateway_hook": payments.gateway_hook(house),
         "doors": outside.doors(house, mode_guards, platforms),

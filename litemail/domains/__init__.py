@@ -1,5 +1,7 @@
 """Domains under our management: claimed, proved, served, and what their mail is signed with."""
 
+from litemail.domains.availability import Margin as Margin
+from litemail.domains.availability import Market as Market
 from litemail.domains.keys import signing_keys as signing_keys
 from litemail.domains.looking import DnsServers as DnsServers
 from litemail.domains.looking import Parents as Parents

@@ -4,7 +4,7 @@ from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from litemail.domains import refreshing, service
+from litemail.domains import availability_api, refreshing, service
 from litemail.domains.looking import Parents
 from litemail.domains.queries import Filter, Status
 from litemail.domains.schemas import (
@@ -222,5 +222,6 @@ ROUTES: list[HTTPRouteHandler] = [
     list_assignable_domains,
     get_name_servers,
     verify_name_servers,
+    *availability_api.ROUTES,
     get_domain,
 ]

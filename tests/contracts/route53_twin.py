@@ -57,7 +57,7 @@ class Route53Twin:
 
     def client(self) -> "Route53DomainsClient":
         client: Route53DomainsClient = session().client("route53domains")
-        client.meta.events.register("before-call.route-53-domains", self._answer)
+        client.meta.events.register("before-call.route-53-domains", self._answer)  # type: ignore[arg-type]  # the stubs have no answer of a handler
         return client
 
     def finish(self) -> None:

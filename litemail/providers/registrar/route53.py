@@ -251,9 +251,9 @@ class Route53:
             )
             if answer["Availability"] != "PENDING":
                 break
-        if "Price" not in answer:
+        price = wire.price_told(answer)
+        if price is None:
             return answer["Availability"], None, False
-        price = answer["Price"]
         return answer["Availability"], wire.money(price, call="CheckDomainAvailability"), wire.is_premium(price)
 
     async def _listed_prices(self, name: str) -> Prices:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from decimal import ROUND_UP, Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import botocore.exceptions
 
@@ -112,6 +112,11 @@ def prices(row: "DomainPriceTypeDef", *, call: str) -> Prices:
         transfer=money(transfer, call=call) if transfer else None,
         premium=is_premium(row["RegistrationPrice"]),
     )
+
+
+def price_told(answer: Mapping[str, Any]) -> "PriceWithCurrencyTypeDef | None":
+    """Amazon leaves the price out where it has none, which the types of its answers do not say."""
+    return answer.get("Price")
 
 
 def is_premium(price: "PriceWithCurrencyTypeDef") -> bool:
