@@ -4,6 +4,7 @@
 
 Kept are paths, parameters, schemas, status codes and where a key goes; no prose, no examples, no names of people or
 hosts. The path of the server's URL becomes part of each path. Without operations, those of the present file are taken.
+What else is known of a vendor is in `additions/NAME.yaml`, with its sources, and is merged in first.
 """
 
 import json
@@ -74,6 +75,13 @@ def stripped(vendor: Object, *, name: str, operations: Sequence[Operation]) -> O
             for one, scheme in _at(vendor, "components", "securitySchemes").items()
         }
     return contract
+
+
+def merged(vendor: Json, additions: Json) -> Json:
+    """The file with the additions, which win where both say something; objects are merged, all else is replaced."""
+    if not (isinstance(vendor, dict) and isinstance(additions, dict)):
+        return additions
+    return vendor | {name: merged(vendor.get(name), value) for name, value in additions.items()}
 
 
 def operations_of(contract: Object) -> list[Operation]:
@@ -160,9 +168,13 @@ def _object(node: Json) -> Object:
 if __name__ == "__main__":
     name, source, *given = sys.argv[1:]
     target = Path(__file__).with_name(f"{name}.json")
+    more = Path(__file__).with_name("additions") / f"{name}.yaml"
+    vendor = yaml.safe_load(Path(source).read_text())
+    if more.exists():
+        vendor = merged(vendor, yaml.safe_load(more.read_text()))
     chosen = [(method.lower(), path) for method, _, path in (one.partition(":") for one in given)]
     contract = stripped(
-        yaml.safe_load(Path(source).read_text()),
+        vendor,
         name=name,
         operations=chosen or operations_of(json.loads(target.read_text())),
     )
