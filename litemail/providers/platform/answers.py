@@ -48,13 +48,16 @@ def is_refused(answer: Answer) -> bool:
     return answer.status in _REFUSED
 
 
-def raise_for_account(caller: Caller, answer: Answer) -> None:
-    """Raises what an answer says of the account as a whole: `NoPaidPlan`, `TotpRequired`, `BadCredentials`."""
+def raise_for_account(caller: Caller, answer: Answer, *, words: str | None = None) -> None:
+    """Raises what an answer says of the account as a whole: `NoPaidPlan`, `TotpRequired`, `BadCredentials`.
+
+    `words` are those of a platform that puts them where `words_of` does not look.
+    """
     if answer.status == _NOT_PAID:
         raise NoPaidPlan(name=caller.name)
     if answer.status not in _NO_ENTRY:
         return
-    words = words_of(caller, answer) or f"HTTP {answer.status}"
+    words = words or words_of(caller, answer) or f"HTTP {answer.status}"
     if asks_second_factor(words):
         raise TotpRequired(name=caller.name)
     if any(hint in words.lower() for hint in _PLAN):

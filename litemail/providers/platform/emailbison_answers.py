@@ -6,18 +6,16 @@ No error is documented. The shapes are those of Laravel, seen by users of the AP
 
 import msgspec
 
+from litemail.providers.platform import answers
 from litemail.providers.platform import emailbison_wire as wire
 from litemail.providers.platform.errors import (
     AlreadyConnectedElsewhere,
-    BadCredentials,
-    NoPaidPlan,
     PlatformError,
     Rejected,
-    TotpRequired,
     WorkspaceRequired,
 )
 from litemail.providers.platform.http import Answer, Caller
-from litemail.providers.platform.wording import asks_second_factor, refusal
+from litemail.providers.platform.wording import refusal
 
 NAME = "EmailBison"
 
@@ -58,15 +56,9 @@ def is_absent(answer: Answer) -> bool:
 
 
 def raise_for_account(caller: Caller, answer: Answer) -> None:
-    """Raises what an answer says of the account as a whole: 401 and 403 `BadCredentials`, 402 `NoPaidPlan`."""
-    if answer.status == 402:  # noqa: PLR2004
-        raise NoPaidPlan(name=NAME)
-    if answer.status in (401, 403):
-        reasons = reasons_of(answer)
-        words = caller.shown(words_of(reasons)) if reasons else f"HTTP {answer.status}"
-        if asks_second_factor(words):
-            raise TotpRequired(name=NAME)
-        raise BadCredentials(name=NAME, words=words)
+    """Raises what an answer says of the account as a whole."""
+    reasons = None if answer.ok else reasons_of(answer)
+    answers.raise_for_account(caller, answer, words=caller.shown(words_of(reasons)) if reasons else None)
 
 
 def raise_for_body(caller: Caller, answer: Answer) -> None:

@@ -11,6 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from litemail.providers.platform import smartlead_wire as wire
+from litemail.providers.platform.answers import raise_for_account
 from litemail.providers.platform.base import (
     Accepted,
     Adapter,
@@ -37,7 +38,6 @@ from litemail.providers.platform.smartlead_answers import (
     NAME,
     is_absent,
     is_refusal,
-    raise_for_account,
     raise_for_body,
     refusal_of,
 )
@@ -69,7 +69,7 @@ def adapter(*, login: bool = True) -> Adapter:
         credentials=(_API_KEY, *(_LOGIN if login else ())),
         limits=_LIMITS,
         capabilities=frozenset(capabilities | ({Capability.LOGIN} if login else set())),
-        live=Site(api="https://server.smartlead.ai/api", login="https://server.smartlead.ai/api"),
+        live=Site(api="https://server.smartlead.ai", login="https://server.smartlead.ai"),
         refuses_duplicates=True,
         sandbox_twin=True,
         verified_live=False,
@@ -285,7 +285,7 @@ class SmartleadSession:
         caller: Caller | None = None,
     ) -> Answer:
         caller = caller or self.caller
-        url = f"{caller.reach.site.api}/v1{path}"
+        url = f"{caller.reach.site.api}/api/v1{path}"
         answer = await caller.call(
             method,
             url,

@@ -5,15 +5,12 @@ import msgspec
 from litemail.providers.platform import smartlead_wire as wire
 from litemail.providers.platform.errors import (
     AlreadyConnectedElsewhere,
-    BadCredentials,
     InboxSignInRefused,
-    NoPaidPlan,
     PlatformError,
     Rejected,
-    TotpRequired,
 )
 from litemail.providers.platform.http import Answer, Caller
-from litemail.providers.platform.wording import asks_second_factor, refusal
+from litemail.providers.platform.wording import refusal
 
 NAME = "Smartlead"
 
@@ -45,21 +42,6 @@ def is_absent(answer: Answer) -> bool:
 def is_refusal(answer: Answer) -> bool:
     """Whether an account was not taken, in Smartlead's own words; some answers say so with 200 and `ok: false`."""
     return (answer.ok or answer.status in _REFUSALS) and failure_of(answer) is not None
-
-
-def raise_for_account(caller: Caller, answer: Answer) -> None:
-    """Raises what an answer says of the account as a whole: 401 and 403 `BadCredentials`, 402 `NoPaidPlan`.
-
-    Only 401 is documented; how Smartlead says that a plan has no API is not known.
-    """
-    if answer.status == 402:  # noqa: PLR2004
-        raise NoPaidPlan(name=NAME)
-    if answer.status in (401, 403):
-        failure = failure_of(answer)
-        words = caller.shown(failure.words) if failure else f"HTTP {answer.status}"
-        if asks_second_factor(words):
-            raise TotpRequired(name=NAME)
-        raise BadCredentials(name=NAME, words=words)
 
 
 def raise_for_body(caller: Caller, answer: Answer) -> None:

@@ -6,11 +6,12 @@ factor. So a login is used once, to read the key, and then forgotten; nothing is
 """
 
 from litemail.providers.platform import smartlead_wire as wire
+from litemail.providers.platform.answers import raise_for_account
 from litemail.providers.platform.base import Credentials, Exchanged, Login, PlatformWorkspace, Reach
 from litemail.providers.platform.errors import BadCredentials, TotpRequired
 from litemail.providers.platform.http import Answer, Caller
 from litemail.providers.platform.identity import choose_workspace
-from litemail.providers.platform.smartlead_answers import NAME, failure_of, raise_for_account
+from litemail.providers.platform.smartlead_answers import NAME, failure_of
 from litemail.providers.platform.wording import asks_second_factor
 
 
@@ -29,7 +30,7 @@ async def exchange(login: Login, reach: Reach, *, workspace: str | None, key_nam
 async def _user_of(login: Login, reach: Reach) -> wire.User:
     caller = Caller(NAME, reach, (login.password,))
     body = wire.SignInBody(login.email, login.password)
-    answer = await caller.call("POST", f"{reach.site.login}/auth/login", headers={}, body=body, reads=True)
+    answer = await caller.call("POST", f"{reach.site.login}/api/auth/login", headers={}, body=body, reads=True)
     _raise_for_login(caller, answer)
     user = caller.parse(answer, wire.SignedIn).user
     if not user.api_key:

@@ -1,4 +1,4 @@
-"""The twin of Smartlead: its API v1 under `/{workspace id}/smartlead/v1`, and its sign-in.
+"""The twin of Smartlead: its API v1 under `/{workspace id}/smartlead/api/v1`, and its sign-in.
 
 Like the vendor it signs in to the IMAP and SMTP of an account before it takes it. What the vendor does not document
 (a full plan, a second factor, a plan without API) is made up here; the adapter must not depend on it.
@@ -29,7 +29,7 @@ _SAVED = "Email account added/updated successfully!"
 
 def twin() -> Twin:
     api = Router(
-        "/v1",
+        "/api/v1",
         route_handlers=[
             save_account,
             list_accounts,

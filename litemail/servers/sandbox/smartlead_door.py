@@ -53,7 +53,7 @@ async def body_of(request: AnyRequest, shape: type[Shape]) -> Shape:
     return parse(await request.body(), shape)
 
 
-@post("/auth/login", status_code=200)
+@post("/api/auth/login", status_code=200)
 async def log_in(request: AnyRequest, workspace_id: FromPath[str]) -> Response[bytes]:
     """The web application's own call: its answer holds the user's one API key."""
     sandbox: Sandbox = request.app.state.sandbox
