@@ -211,13 +211,14 @@ async def test_a_bad_card_is_declined_and_another_may_pay(
     [
         {},
         {"card_number": ""},
+        {"card": "4111 1111 1111 1111"},
         {"card_number": "4111 1111 1111 1111"},
         {"card_number": "42424242424242424"},
         {"card_number": "\x00"},
         {"card_number": "<script>alert(1)</script>"},
         {"saved_card": "card_01k5m3v8w0e3t9f7a2b4c6d8ee"},
         {"saved_card": "' OR 1=1 --", "card_number": " "},
-        {"card": GOOD},
+        {"number": GOOD},
     ],
 )
 async def test_what_is_no_test_card_is_refused(
@@ -229,6 +230,10 @@ async def test_what_is_no_test_card_is_refused(
     assert "not one of the test cards" in answer.text
     assert "<script" not in answer.text
     assert await rows(database, payment_id) == before
+
+
+async def test_programs_may_say_card(client: httpx.AsyncClient, page: Checkout) -> None:
+    assert (await client.post(page.link, data={"card": GOOD})).status_code == 303
 
 
 async def test_other_bodies_than_a_form_are_refused(

@@ -158,7 +158,7 @@ async def _card(tx: Tx, page: Page, form: dict[str, str]) -> SandboxCard | None:
 
 
 async def _form(request: Request[Any, Any, Any]) -> dict[str, str]:
-    """The fields. Raises NotAForm, FormTooLarge."""
+    """The fields; `card` stands for `card_number` too, for programs that pay. Raises NotAForm, FormTooLarge."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
         raise NotAForm
     body = await request.body()
@@ -168,7 +168,9 @@ async def _form(request: Request[Any, Any, Any]) -> dict[str, str]:
         fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     except ValueError:
         raise NotAForm from None
-    return {name: values[-1].replace("\x00", "") for name, values in fields.items()}
+    form = {name: values[-1].replace("\x00", "") for name, values in fields.items()}
+    form.setdefault("card_number", form.get("card", ""))
+    return form
 
 
 def _page_id(token: str, desk: Desk) -> str:
