@@ -159,7 +159,7 @@ async def _given(call: Call) -> wire.AddAccount:
         raise refuse(400, "Missing required fields")
     if any(" " in host or host.lower().endswith(_GOOGLE) for host in hosts):
         raise refuse(400, "Invalid host")
-    if given.user_id not in (None, _member(call)):
+    if given.user_id not in (msgspec.UNSET, _member(call)):
         raise refuse(403, "User is not a member of this team")
     return given
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from litemail.servers.sandbox.behaviour import Refusal
 
@@ -26,7 +26,7 @@ class AddAccount(msgspec.Struct, frozen=True, rename={"user_id": "userId"}):
     imap_password: str
     smtp_secure: bool = False
     imap_secure: bool = False
-    user_id: str | None = None
+    user_id: str | UnsetType = UNSET
 
 
 class Added(msgspec.Struct, frozen=True):

@@ -168,7 +168,7 @@ async def change_mailbox(call: Served, place: FromPath[str], mailbox_id: FromPat
 async def change_connection(call: Served, place: FromPath[str], mailbox_id: FromPath[str]) -> Response[bytes]:
     await _find(call, place, mailbox_id)
     given = await _given(call, wire.ChangeLegs)
-    if given.imap and given.smtp:
+    if isinstance(given.imap, wire.Leg) and isinstance(given.smtp, wire.Leg):
         await _verify(call, given.imap, given.smtp)
     return call.done()
 

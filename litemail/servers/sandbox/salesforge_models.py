@@ -45,8 +45,8 @@ class ChangeMailbox(Loose, frozen=True):
 
 
 class ChangeLegs(Loose, frozen=True):
-    smtp: Leg | None = None
-    imap: Leg | None = None
+    smtp: Leg | UnsetType = UNSET
+    imap: Leg | UnsetType = UNSET
 
 
 class Me(Loose, frozen=True):
