@@ -123,6 +123,10 @@ class ErrorDetail(msgspec.Struct, frozen=True):
     message: str = ""
 
 
+class Validation(msgspec.Struct, frozen=True):
+    keys: list[str] = []
+
+
 class Failure(msgspec.Struct, frozen=True):
     """The body of an error answer, in all of its documented shapes. `validation` comes with a body or query that
     Smartlead does not take.
@@ -132,7 +136,7 @@ class Failure(msgspec.Struct, frozen=True):
     error: str | ErrorDetail = ""
     errorCode: str = ""  # noqa: N815 - the vendor's name
     emailAccountId: int | None = None  # noqa: N815 - the vendor's name
-    validation: msgspec.Raw | None = None
+    validation: Validation | None = None
 
     @property
     def words(self) -> str:
