@@ -1,6 +1,16 @@
 """The sending platforms that this program connects to, and the twins that a sandbox has of them. Named only here."""
 
-from litemail.providers.platform import Adapter, emailbison, instantly, lemlist, salesforge, smartlead
+from litemail.providers.platform import (
+    Adapter,
+    emailbison,
+    instantly,
+    lemlist,
+    plusvibe,
+    salesforge,
+    saleshandy,
+    smartlead,
+    woodpecker,
+)
 from litemail.servers.sandbox import emailbison as emailbison_twin
 from litemail.servers.sandbox import instantly as instantly_twin
 from litemail.servers.sandbox import lemlist as lemlist_twin
@@ -17,6 +27,9 @@ def adapters(*, login: bool = True) -> list[Adapter]:
         lemlist.adapter(),
         emailbison.adapter(),
         salesforge.adapter(),
+        plusvibe.adapter(),
+        saleshandy.adapter(),
+        woodpecker.adapter(),
     ]
 
 

@@ -5,7 +5,7 @@ Its two sets of pages differ: the list is an array (docs.woodpecker.co, "Listing
 mailbox of a batch looks like, how to remove a mailbox, or how to switch warm-up; only the footer can be changed.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -153,18 +153,17 @@ class WoodpeckerSession(Unoffered):
         )
 
     async def _failed(self, ticket: str, emails: Sequence[str]) -> dict[str, RemoteInbox]:
-        """Those of a batch's inboxes that its summary names as failed. What it says of one is kept whole."""
+        """Those of a batch's inboxes that its summary names as failed, with all that it says of each."""
         answer = await self._answer("GET", f"/v2/mailboxes/manual_connection/bulk/{quote(ticket, safe='')}/summary")
         if answer.status == _GONE and answers.words_of(self.caller, answer) is not None:
             return {}  # an old batch; the list alone decides
-        summary = self.caller.parse(answer, wire.Summary)
-        said = [bytes(one).decode("utf-8", "replace") for one in summary.failed_mailboxes]
         failed = {}
-        for email in emails:
-            words = next((text for text in said if f'"{email.lower()}"' in text.lower()), None)
-            if words is not None:
-                problem = refusal(name=NAME, email=email, words=self.caller.shown(words))
-                failed[email] = RemoteInbox(email.lower(), "", Standing.FAILED, problem)
+        for said in map(list, map(_texts, self.caller.parse(answer, wire.Summary).failed_mailboxes)):
+            for email in emails:
+                if email.lower() in map(str.lower, said):
+                    words = "; ".join(text for text in said if text.lower() != email.lower())
+                    problem = refusal(name=NAME, email=email, words=self.caller.shown(words or "it did not say why"))
+                    failed[email] = RemoteInbox(email.lower(), "", Standing.FAILED, problem)
         return failed
 
     async def _answer(
@@ -198,6 +197,15 @@ def _new(inbox: InboxToAdd) -> wire.NewMailbox:
         imap_port=inbox.imap.port,
         daily_sending_limit=inbox.daily_limit,
     )
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All texts in a value of JSON, wherever they are."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _texts(one)
 
 
 def _is_trouble(error: str | None) -> bool:

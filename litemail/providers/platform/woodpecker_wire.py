@@ -37,7 +37,7 @@ class Summary(msgspec.Struct, frozen=True):
     """Of a batch. What a failed mailbox looks like is not documented, so each is kept as it came."""
 
     processing_finished: bool
-    failed_mailboxes: list[msgspec.Raw]
+    failed_mailboxes: list[object]
 
 
 class WarmupData(msgspec.Struct, frozen=True):
