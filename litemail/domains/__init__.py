@@ -2,9 +2,20 @@
 
 from litemail.domains.availability import Margin as Margin
 from litemail.domains.availability import Market as Market
+from litemail.domains.forwarded_mail import ForwardingLimitReached as ForwardingLimitReached
+from litemail.domains.forwarded_mail import NewMail as NewMail
+from litemail.domains.forwarded_mail import send_on as send_on
+from litemail.domains.forwarding_queries import ForwardingTarget as ForwardingTarget
+from litemail.domains.forwarding_queries import MailRule as MailRule
+from litemail.domains.forwarding_queries import RuleKind as RuleKind
+from litemail.domains.forwarding_queries import WebForwarding as WebForwarding
 from litemail.domains.keys import signing_keys as signing_keys
+from litemail.domains.lifecycle import count_alias as count_alias
 from litemail.domains.looking import DnsServers as DnsServers
 from litemail.domains.looking import Parents as Parents
+from litemail.domains.mail_rules import confirm_target as confirm_target
+from litemail.domains.mail_rules import mail_rules_of_active as mail_rules_of_active
+from litemail.domains.mail_rules import read_target_link as read_target_link
 from litemail.domains.queries import Domain as Domain
 from litemail.domains.refreshing import request_check_of_name as request_check_of_name
 from litemail.domains.service import DomainNotFound as DomainNotFound
@@ -22,3 +33,5 @@ from litemail.domains.service import lock as lock
 from litemail.domains.service import lock_usable as lock_usable
 from litemail.domains.service import own_test_name as own_test_name
 from litemail.domains.service import refuse_reserved as refuse_reserved
+from litemail.domains.web_forwarding import is_forwarded as is_forwarded
+from litemail.domains.web_forwarding import served_forwardings as served_forwardings

@@ -3,7 +3,16 @@
 from datetime import timedelta
 from functools import partial
 
-from litemail.domains import keys, proof_queries, proving
+from litemail.domains import (
+    asking,
+    forwarded_mail,
+    keys,
+    lifecycle,
+    proof_queries,
+    proving,
+    publishing_jobs,
+    publishing_queries,
+)
 from litemail.domains.looking import DnsServers, Look, Parents, is_served, look_until
 from litemail.domains.queries import Domain
 from litemail.kit.db import Database
@@ -57,13 +66,31 @@ def _is_news(domain: Domain, look: Look) -> bool:
 
 
 async def _activate_once_served(database: Database, domain: Domain, dns_servers: DnsServers, *, seconds: float) -> None:
-    if domain.status != "verifying" or domain.proof != "delegation":
+    if domain.status != "verifying" or domain.failure_code is not None:
+        return
+    if domain.dns != "hosted":
+        async with database.begin_system("activate a domain") as tx:
+            if await publishing_queries.is_published(tx, domain.id):
+                await proving.activate(tx, domain.id)
+        return
+    if domain.proof != "delegation":
         return
     if await is_served(domain.name, dns_servers, name_servers=domain.name_servers, seconds=seconds):
         async with database.begin_system("activate a domain") as tx:
             await proving.activate(tx, domain.id)
 
 
-JOBS: dict[str, Job] = {"domains.verify": verify, "domains.check_due": check_due}
+JOBS: dict[str, Job] = {
+    **publishing_jobs.JOBS,
+    "domains.verify": verify,
+    "domains.check_due": check_due,
+    "domains.forget_removed": lifecycle.forget_removed,
+    "domains.ask_forwarding_target": asking.ask_target,
+    "domains.send_forwarded": forwarded_mail.send,
+}
 HANDLERS: dict[str, str] = {}
-SCHEDULES = {"domains.check_due": "* * * * * */5"}
+SCHEDULES = {
+    **publishing_jobs.SCHEDULES,
+    "domains.check_due": "* * * * * */5",
+    "domains.forget_removed": "41 3 * * *",
+}

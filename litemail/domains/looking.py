@@ -1,7 +1,7 @@
 """What the DNS says about a claim: asked at the parent's servers, at the domain's own, and at ours."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -28,17 +28,23 @@ class Parents:
 
     live: provider.Parents
     sandbox: provider.Parents
+    expired: Callable[[str], Awaitable[bool]] | None = None
+    """Whether a registry calls a registration expired; the DNS only shows that the name is gone or parked."""
 
     def of(self, name: str) -> provider.Parents:
         return self.sandbox if names.is_under(name, names.SANDBOX_SUFFIX) else self.live
 
 
 class Look(msgspec.Struct, frozen=True):
-    """What was found. `challenged`: the claim's challenge is where it has to be."""
+    """What was found. `challenged`: the claim's challenge is where it has to be. `ds`: the parent says that the zone
+    is signed.
+    """
 
     status: DelegationStatus
     name_servers: tuple[str, ...] = ()
     challenged: bool = False
+    ds: bool = False
+    expired: bool = False
 
 
 async def look_once(domain: Domain, parents: Parents) -> Look:
@@ -48,11 +54,12 @@ async def look_once(domain: Domain, parents: Parents) -> Look:
     """
     asked = parents.of(domain.name)
     found = await provider.delegation(domain.name, parents=asked)
-    look = Look(found.status, tuple(sorted(found.name_servers)))
-    if look.status is not DelegationStatus.DELEGATED or found.name_servers == set(domain.name_servers):
+    look = Look(found.status, tuple(sorted(found.name_servers)), ds=bool(found.ds))
+    if look.status is DelegationStatus.UNKNOWN or found.name_servers == set(domain.name_servers):
         return look
-    if domain.proof is not None:
-        return look
+    expired = parents.expired is not None and await parents.expired(domain.name)
+    if expired or look.status is not DelegationStatus.DELEGATED or domain.proof is not None:
+        return msgspec.structs.replace(look, expired=expired)
     seen = await provider.challenge(domain.name, parents=asked)
     return msgspec.structs.replace(look, challenged=domain.challenge in seen.values)
 

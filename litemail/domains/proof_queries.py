@@ -67,7 +67,8 @@ async def activate(tx: Tx, domain_id: str) -> Domain | None:
     return await tx.find(
         Domain,
         f"""UPDATE domains SET status = 'active', next_check_at = NULL
-            WHERE id = %(id)s AND status = 'verifying' AND proof = 'delegation' AND removed_at IS NULL
+            WHERE id = %(id)s AND status = 'verifying' AND (proof = 'delegation' OR dns <> 'hosted')
+              AND failure_code IS NULL AND removed_at IS NULL
             RETURNING {DOMAIN}""",
         id=domain_id,
     )

@@ -24,6 +24,8 @@ SHORTEST_WAIT = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(hours=6)
 SOON = timedelta(seconds=15)
 REFRESH_EVERY = timedelta(seconds=10)
+PUBLISHING = ("dns_provider.", "outbound.")
+"""How the codes of failures begin that publishing at a provider has."""
 _HELD = {"verifying", "active", "suspended"}
 
 
@@ -62,9 +64,39 @@ class NotProvedInTime(Error):
     retryable = True
 
 
+class DnssecMismatch(Error):
+    """RFC 4035 section 5.2: resolvers that validate refuse all answers of such a zone."""
+
+    kind = Kind.CONFLICT
+    code = "domain.dnssec_mismatch"
+    message = "The registry of {name} has a DS record for it, from an earlier host; our zone is not signed."
+    action = "Remove the DS record at your registrar (it may be called DNSSEC); nothing else needs to be changed."
+    retryable = True
+
+
+class Expired(Error):
+    kind = Kind.CONFLICT
+    code = "domain.expired"
+    message = "The registration of {name} has expired."
+    action = "Renew it at your registrar; then set its name servers to {expected}."
+    retryable = True
+
+
+class ChallengeNotServed(Error):
+    """Of a domain whose DNS is at its owner's provider, where we have written the challenge."""
+
+    kind = Kind.CONFLICT
+    code = "domain.challenge_not_served"
+    message = "{name} is delegated to {found}, which do not show the challenge that was written at {provider}."
+    action = (
+        "Wait a few minutes. If it stays so, set the name servers of {name} at your registrar to those of {provider}."
+    )
+    retryable = True
+
+
 class ActiveElsewhere(Error):
     kind = Kind.CONFLICT
-    code = "domain.active_elsewhere"
+    code = "domain.taken"
     message = "{name} is in use in another workspace."
     action = "Remove it there first; a name belongs to one workspace only."
     retryable = True
@@ -72,7 +104,7 @@ class ActiveElsewhere(Error):
 
 class ProvedElsewhere(Error):
     kind = Kind.CONFLICT
-    code = "domain.proved_elsewhere"
+    code = "domain.taken"
     message = "{name} was delegated to the name servers of another workspace's claim."
     action = "If it is yours, set its name servers at your registrar to {expected}."
     retryable = True
@@ -85,17 +117,25 @@ def lock_of(domain_id: str) -> str:
 
 def proves(domain: Domain, look: Look) -> Proof | None:
     """What the look proves: a delegation to this claim's pair and nobody else, or its challenge."""
-    if look.status is DelegationStatus.DELEGATED and set(look.name_servers) == set(domain.name_servers):
+    delegated = look.status is DelegationStatus.DELEGATED and set(look.name_servers) == set(domain.name_servers)
+    if delegated and domain.dns == "hosted":
         return "delegation"
     return "challenge" if look.challenged else None
 
 
 def trouble(domain: Domain, look: Look) -> Error | None:
     """Why the delegation is not as it must be; None when it is, or when nobody answered."""
-    expected = " and ".join(domain.name_servers)
+    hosted = domain.dns == "hosted"
+    expected = " and ".join(domain.name_servers) if hosted else f"those of {domain.dns}"
+    if look.expired:
+        return Expired(name=domain.name, expected=expected)
     match look.status:
+        case DelegationStatus.DELEGATED if not hosted:
+            return None if look.challenged or domain.proof else _not_served(domain, look)
         case DelegationStatus.DELEGATED if set(look.name_servers) != set(domain.name_servers):
             return WrongNameServers(name=domain.name, found=", ".join(look.name_servers), expected=expected)
+        case DelegationStatus.DELEGATED if look.ds:
+            return DnssecMismatch(name=domain.name)
         case DelegationStatus.NOT_DELEGATED:
             return NotDelegated(name=domain.name, expected=expected)
         case DelegationStatus.NOT_REGISTERED:
@@ -104,9 +144,13 @@ def trouble(domain: Domain, look: Look) -> Error | None:
             return None
 
 
+def _not_served(domain: Domain, look: Look) -> Error:
+    return ChallengeNotServed(name=domain.name, found=", ".join(look.name_servers), provider=domain.dns)
+
+
 def next_check(domain: Domain, now: datetime) -> datetime | None:
     """A quarter of the time waited so far, 1 minute to 6 hours; None when 7 days are over."""
-    age = now - domain.created_at
+    age = now - domain.waiting_since
     return None if age >= CHECK_FOR else now + min(max(age / 4, SHORTEST_WAIT), LONGEST_WAIT)
 
 
@@ -157,19 +201,20 @@ async def activate(tx: Tx, domain_id: str) -> Domain | None:
 async def _proved(
     tx: Tx, before: Domain, look: Look, proof: Proof, *, new_keys: Sequence[keys.NewKey], secrets: Secrets
 ) -> Domain:
-    delegated = proof == "delegation"
+    failure = trouble(before, look)
     outcome = msgspec.structs.replace(
-        _with_failure(_unchanged(before, look), before, None if delegated else trouble(before, look), look),
+        _with_failure(_unchanged(before, look), before, failure, look),
         status="verifying",
         proof=proof,
-        next_check_at=tx.now + SOON if delegated else next_check(before, tx.now),
+        next_check_at=tx.now + SOON if failure is None else next_check(before, tx.now),
     )
     if outcome.next_check_at is None:
         return await _give_up(tx, before, look)
     after = await proof_queries.settle(tx, before.id, outcome)
     await keys.keep(tx, after.id, new_keys, workspace_id=after.workspace_id, secrets=secrets)
-    published = [(key.selector, key.txt) for key in await keys.published(tx, after.id)]
-    await zones.publish(tx, after.id, dkim_records(published, domain=after.name))
+    if after.dns == "hosted":
+        published = [(key.selector, key.txt) for key in await keys.published(tx, after.id)]
+        await zones.publish(tx, after.id, dkim_records(published, domain=after.name))
     if before.status != "verifying":
         await _tell(tx, "domain.verified", after)
     return after
@@ -190,7 +235,9 @@ async def _unproved(tx: Tx, before: Domain, look: Look) -> Domain:
 
 async def _give_up(tx: Tx, before: Domain, look: Look) -> Domain:
     await zones.withdraw(tx, before.id)
-    failure = NotProvedInTime(name=before.name, expected=" and ".join(before.name_servers))
+    failure: Error = NotProvedInTime(name=before.name, expected=" and ".join(before.name_servers))
+    if before.dns != "hosted":
+        failure = _not_served(before, look)
     outcome = msgspec.structs.replace(
         _with_failure(_unchanged(before, look), before, failure, look), status="failed", proof=None, next_check_at=None
     )
@@ -244,6 +291,8 @@ def _with_failure(outcome: Outcome, domain: Domain, failure: Error | None, look:
     """Nobody's answer does not clear what was found before."""
     if failure is None and look.status is DelegationStatus.UNKNOWN and domain.failure_code is not None:
         return outcome
+    if domain.dns != "hosted" and (domain.failure_code or "").startswith(PUBLISHING):
+        return outcome  # nothing is proved before that is mended, and publishing itself takes it away
     problem = None if failure is None else failure.problem()
     return msgspec.structs.replace(
         outcome,

@@ -12,10 +12,20 @@ Status = Literal["pending", "verifying", "active", "failed", "suspended", "remov
 Source = Literal["connected", "purchased"]
 Proof = Literal["delegation", "challenge"]
 Policy = Literal["none", "quarantine", "reject"]
+CheckState = Literal["ok", "missing", "wrong", "unknown"]
+
+
+class Health(msgspec.Struct, frozen=True):
+    """What was seen when the served records were last checked; `unknown` before the first time."""
+
+    mx: CheckState
+    spf: CheckState
+    dkim: CheckState
+    dmarc: CheckState
 
 
 class Domain(msgspec.Struct, frozen=True):
-    """A name under our management. `name_servers` are this claim's own pair.
+    """A name under our management. `name_servers` are this claim's own pair; `dns` is `hosted`, or the provider's name.
 
     `found_name_servers` is what the parent's servers said last; None when they were never asked or knew no delegation.
     """
@@ -25,12 +35,14 @@ class Domain(msgspec.Struct, frozen=True):
     name: str
     status: Status
     source: Source
+    dns: str
     name_servers: list[str]
     challenge: str
     dmarc_policy: Policy
     mailbox_count: int
     mailbox_limit: int
     tags: list[str]
+    health: Health
     proof: Proof | None
     found_name_servers: list[str] | None
     failure_code: str | None
@@ -39,6 +51,7 @@ class Domain(msgspec.Struct, frozen=True):
     checked_at: datetime | None
     next_check_at: datetime | None
     created_at: datetime
+    waiting_since: datetime
 
 
 class NewDomain(msgspec.Struct, frozen=True):
@@ -62,9 +75,9 @@ class Filter(msgspec.Struct, frozen=True):
     assignable: bool = False
 
 
-DOMAIN = """id, workspace_id, name, status, source, name_servers, challenge, dmarc_policy, mailbox_count,
-    mailbox_limit, tags, proof, found_name_servers, failure_code, failure_message, failure_action, checked_at,
-    next_check_at, created_at"""
+DOMAIN = """id, workspace_id, name, status, source, dns, name_servers, challenge, dmarc_policy, mailbox_count,
+    mailbox_limit, tags, health, proof, found_name_servers, failure_code, failure_message, failure_action, checked_at,
+    next_check_at, created_at, waiting_since"""
 
 
 async def claims_of(tx: Tx, names: Sequence[str]) -> list[Claim]:
@@ -114,16 +127,16 @@ async def insert_domains(
     *,
     workspace_id: str,
     mailbox_limit: int,
-    next_check_at: datetime,
+    next_check_at: datetime | None,
 ) -> set[str]:
     """The ids of those that were inserted; a name that the workspace has already is left out."""
     return set(
         await tx.values(
             str,
             """INSERT INTO domains (id, workspace_id, name, status, source, dns, name_servers, challenge,
-                                    mailbox_limit, next_check_at, created_at)
+                                    mailbox_limit, next_check_at, created_at, waiting_since)
                SELECT id, %(workspace_id)s, name, 'pending', 'connected', 'hosted', ARRAY[first, second], challenge,
-                      %(mailbox_limit)s, %(next_check_at)s, %(now)s
+                      %(mailbox_limit)s, %(next_check_at)s, %(now)s, %(now)s
                FROM unnest(%(ids)s::text[], %(names)s::text[], %(firsts)s::text[], %(seconds)s::text[],
                            %(challenges)s::text[]) AS given (id, name, first, second, challenge)
                ORDER BY name

@@ -4,7 +4,8 @@ import itertools
 import random
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from litemail import zones
 from litemail.domains import queries
@@ -20,7 +21,8 @@ from litemail.protocols import names
 
 REGISTRYS_OWN = f"nic.{names.SANDBOX_SUFFIX}"
 """Holds the name server of the sandbox's registry."""
-FIRST_CHECK = timedelta(minutes=1)
+FIRST_CHECK = timedelta(seconds=10)
+"""Soon, so that a misspelt name is told while its owner is still looking."""
 _SECURE = random.SystemRandom()
 
 
@@ -87,6 +89,15 @@ class MailboxLimit(Error):
     action = "Use another domain, see GET /v1/domains/assignable, or remove a mailbox."
 
 
+@dataclass(frozen=True)
+class Claiming:
+    """What a claim gets from this installation."""
+
+    name_server_pool: Sequence[str]
+    mail_hostname: str
+    mailboxes_per_domain: int
+
+
 async def connect(
     tx: Tx,
     given: Sequence[str],
@@ -96,15 +107,28 @@ async def connect(
     mail_hostname: str,
     mailboxes_per_domain: int,
 ) -> BulkResult:
-    """Claims names. Each gets its own pair of name servers out of the pool, a zone, and a first check in a minute.
+    """Claims names that our name servers are to answer for, each with a first check in a minute.
 
     Raises AllRejected, NotAllAccepted.
     """
+    house = Claiming(name_server_pool, mail_hostname, mailboxes_per_domain)
+    accepted, rejected = await claim(tx, dict(enumerate(given)), house, first_check=tx.now + FIRST_CHECK)
+    return bulk.settle(accepted, rejected, key="domains", all_or_nothing=all_or_nothing)
+
+
+async def claim(
+    tx: Tx, given: Mapping[int, str], house: Claiming, *, first_check: datetime | None
+) -> tuple[dict[int, str], dict[int, Error]]:
+    """Claims names. Each gets its own pair of name servers out of the pool, and a zone.
+
+    The ids of the new domains, and why the others were rejected, by the places of the names in the request. Without
+    `first_check` nobody looks for a proof until somebody asks for it.
+    """
     rejected: dict[int, Error] = {}
-    wanted = _readable(given, rejected, actor=_actor(tx), ours=(*name_server_pool, mail_hostname))
+    wanted = _readable(given, rejected, actor=_actor(tx), ours=(*house.name_server_pool, house.mail_hostname))
     await _refuse_held(tx, wanted, rejected)
     await _refuse_taken(tx, wanted, rejected)
-    pairs = await _claim(tx, wanted, rejected, pool=name_server_pool)
+    pairs = await _claim(tx, wanted, rejected, pool=house.name_server_pool)
     new = {
         index: NewDomain(ids.new_id("dom"), name, pairs[name], secrets.token("litemail-challenge="))
         for index, name in wanted.items()
@@ -114,19 +138,17 @@ async def connect(
         tx,
         list(new.values()),
         workspace_id=workspace_id,
-        mailbox_limit=mailboxes_per_domain,
-        next_check_at=tx.now + FIRST_CHECK,
+        mailbox_limit=house.mailboxes_per_domain,
+        next_check_at=first_check,
     )
     for index, domain in list(new.items()):
         if domain.id not in inserted:  # somebody was faster between the look and the insert
             rejected[index] = AlreadyConnected(name=domain.name)
             del new[index]
+    records = managed_records(mail_hostname=house.mail_hostname)
     await zones.create_many(
         tx,
-        [
-            zones.NewZone(domain.id, domain.name, domain.name_servers, managed_records(mail_hostname=mail_hostname))
-            for domain in new.values()
-        ],
+        [zones.NewZone(domain.id, domain.name, domain.name_servers, records) for domain in new.values()],
         workspace_id=workspace_id,
     )
     await tx.emit_many(
@@ -136,8 +158,7 @@ async def connect(
             domain.id: {"name": domain.name, "name_servers": domain.name_servers} for domain in new.values()
         },
     )
-    accepted = {index: domain.id for index, domain in new.items()}
-    return bulk.settle(accepted, rejected, key="domains", all_or_nothing=all_or_nothing)
+    return {index: domain.id for index, domain in new.items()}, rejected
 
 
 async def get(tx: Tx, domain: str) -> Domain:
@@ -220,11 +241,13 @@ def refuse_reserved(name: str, *, ours: Sequence[str], field: str | None = None)
         raise Reserved(name=name, field=field)
 
 
-def _readable(given: Sequence[str], rejected: dict[int, Error], *, actor: Actor, ours: Sequence[str]) -> dict[int, str]:
+def _readable(
+    given: Mapping[int, str], rejected: dict[int, Error], *, actor: Actor, ours: Sequence[str]
+) -> dict[int, str]:
     """The names by their index, normalised; what is wrong by itself goes to `rejected`."""
     wanted: dict[int, str] = {}
     first: dict[str, int] = {}
-    for index, text in enumerate(given):
+    for index, text in given.items():
         try:
             name = names.normalise(text)
             check_mode(name, actor)

@@ -119,7 +119,14 @@ async def bump_serial(tx: Tx, zone_id: str) -> int:
 
 
 async def set_served(tx: Tx, zone_id: str, *, served: bool) -> None:
-    await tx.execute("UPDATE zones SET served = %(served)s WHERE id = %(id)s", id=zone_id, served=served)
+    """A zone that is published elsewhere stays unserved."""
+    await tx.execute("UPDATE zones SET served = %(served)s AND hosted WHERE id = %(id)s", id=zone_id, served=served)
+
+
+async def set_hosted(tx: Tx, domain_ids: Collection[str], *, hosted: bool) -> None:
+    await tx.execute(
+        "UPDATE zones SET hosted = %(hosted)s WHERE domain_id = ANY (%(ids)s)", ids=list(domain_ids), hosted=hosted
+    )
 
 
 async def insert_records(tx: Tx, records: Sequence[NewRecord]) -> None:
@@ -203,6 +210,10 @@ async def update_record(
 
 async def delete_records(tx: Tx, record_ids: Sequence[str]) -> None:
     await tx.execute("DELETE FROM records WHERE id = ANY (%(ids)s)", ids=list(record_ids))
+
+
+async def delete_zones(tx: Tx, domain_ids: Sequence[str]) -> None:
+    await tx.execute("DELETE FROM zones WHERE domain_id = ANY (%(ids)s)", ids=list(domain_ids))
 
 
 async def set_ttls(tx: Tx, ttls: Mapping[str, int]) -> None:

@@ -77,7 +77,7 @@ class World:
     async def age(self, domain: Domain, by: timedelta) -> None:
         async with self.database.begin_system("test") as tx:
             await tx.execute(
-                """UPDATE domains SET created_at = created_at - %(by)s::interval, next_check_at = now()
+                """UPDATE domains SET waiting_since = waiting_since - %(by)s::interval, next_check_at = now()
                    WHERE id = %(id)s""",
                 id=domain.id,
                 by=f"{by.total_seconds()} seconds",
@@ -122,7 +122,7 @@ async def test_a_name_in_use_is_not_taken_away_without_a_word(world: World, firs
     await world.check(later)
     assert (await world.get(first, "sold.com")).status == "active"
     after = await world.get(second, "sold.com")
-    assert (after.status, after.failure_code) == ("pending", "domain.active_elsewhere")
+    assert (after.status, after.failure_code) == ("pending", "domain.taken")
 
 
 async def test_a_delegation_beats_a_challenge(world: World, first: Actor, second: Actor) -> None:
@@ -135,7 +135,7 @@ async def test_a_delegation_beats_a_challenge(world: World, first: Actor, second
     await world.check(owner)
     earlier, owner = await world.get(first, "moved.com"), await world.get(second, "moved.com")
     assert owner.status == "active"
-    assert (earlier.status, earlier.failure_code, earlier.proof) == ("pending", "domain.proved_elsewhere", None)
+    assert (earlier.status, earlier.failure_code, earlier.proof) == ("pending", "domain.taken", None)
 
 
 async def test_a_parent_that_does_not_answer_changes_nothing(world: World, first: Actor) -> None:
