@@ -60,6 +60,30 @@ class Settings(BaseSettings):
     sandbox_http_port: Port = Field(0, description="Port of the sandbox's sending platforms.")
     sandbox_imap_port: Port = Field(0, description="Port of the sandbox's IMAP server (Gmail, Outlook, ... twins).")
     sandbox_smtp_port: Port = Field(0, description="Port of the sandbox's submission server.")
+    redirect_port: Port = Field(8081, description="Port of the server that forwards the web of domains, HTTP.")
+    redirect_tls_port: Port = Field(8444, description="The same under TLS; open when certificates are given by file.")
+    redirect_certificates: Path | None = Field(
+        None,
+        description="Folder with `<domain>.pem` files, key and chain in one, for HTTPS of forwarded domains. Unset: a "
+        "proxy in front does it.",
+    )
+    redirect_addresses: str | None = Field(
+        None,
+        description="Public addresses of the redirect servers, comma-separated: A and AAAA records of forwarded "
+        "domains have them. Unset: the listening address.",
+    )
+    internal_networks: str = Field(
+        "127.0.0.0/8,::1/128",
+        description="Who may ask `/internal/tls-allowed`: networks, comma-separated. Requests through a proxy may not.",
+    )
+    smtp_relay: SecretStr | None = Field(
+        None,
+        description="Where mail to other servers goes: `smtp://user:password@host:587`, or `smtps://`. Unset: files in "
+        "`outbox/` of the data folder, as always in sandbox workspaces.",
+    )
+    forwarding_daily_limit: int = Field(
+        1000, ge=0, le=1_000_000, description="Messages that may be forwarded from a domain to outside in a day."
+    )
     database_url: SecretStr | None = Field(
         None, description="PostgreSQL 15 or later, as a login that may create roles or owns ours. Unset: embedded."
     )

@@ -49,6 +49,7 @@ from litemail.workspaces import roles
 
 NAME_SERVER_POOL = tuple(f"ns{number:02}.litemail.test" for number in range(1, 17))
 MAIL_HOSTNAME = "mail.litemail.test"
+REDIRECT_ADDRESSES = ("192.0.2.80", "2001:db8::80")
 PAY_LINKS = PayLinks(lambda: "http://litemail.test", b"the key of pay links")
 GATEWAY_SECRET = b"the secret that the sandbox's gateway signs with"
 MIGRATIONS = Path(api.__file__).parent.parent / "migrations"
@@ -269,6 +270,8 @@ async def api_resources(
         "parents": dns_server.parents,
         "name_server_pool": NAME_SERVER_POOL,
         "mail_hostname": MAIL_HOSTNAME,
+        "own_hosts": (*NAME_SERVER_POOL, MAIL_HOSTNAME),
+        "redirect_addresses": REDIRECT_ADDRESSES,
         "mailboxes_per_domain": 5,
         "mail_access": MailAccess("127.0.0.1", ports),
         "platforms": registry(vendors.adapters()),

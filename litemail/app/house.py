@@ -19,7 +19,13 @@ from litemail.kit.ports import PortBook
 from litemail.kit.secrets import Secrets, load_or_create_keys, parse_keys
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
-CHANNELS = ("litemail_events", "litemail_zones", "litemail_registry", "litemail_connections")
+CHANNELS = (
+    "litemail_events",
+    "litemail_zones",
+    "litemail_registry",
+    "litemail_redirects",
+    "litemail_connections",
+)
 
 
 class Part(StrEnum):
@@ -27,6 +33,7 @@ class Part(StrEnum):
 
     DNS = "dns"
     MAIL = "mail"
+    REDIRECT = "redirect"
     SANDBOX = "sandbox"
     WORKER = "worker"
     API = "api"

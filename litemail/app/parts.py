@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from litemail import worker
-from litemail.app import outside, payments, registrars, terms, vendors
+from litemail.app import forwarding, outside, payments, registrars, terms, vendors
 from litemail.app.house import House, Part
 from litemail.app.uses import KeyUses
 from litemail.config import Settings
@@ -23,10 +23,12 @@ from litemail.providers.dns import FixedParent, PublicParents, parse_resolvers
 from litemail.providers.dns.txt import TxtLookup
 from litemail.providers.mailhost import preset_hosts
 from litemail.providers.platform import registry
-from litemail.servers import dns, imap, smtp
+from litemail.servers import dns, imap, redirect, smtp
 from litemail.servers.dns.backend import DatabaseBackend
 from litemail.servers.dns.data import ZoneData
+from litemail.servers.feed import follow
 from litemail.servers.imap.backend import MailboxBackend as ImapMailboxes
+from litemail.servers.redirect.backend import DatabaseBackend as Redirects
 from litemail.servers.sandbox import api as sandbox_api
 from litemail.servers.sandbox import clock_api as sandbox_clock_api
 from litemail.servers.sandbox import gateway_jobs, pay
@@ -108,6 +110,34 @@ async def mail_part(house: House) -> AsyncIterator[Mapping[str, int]]:
         secure = await _bound("imaps_port", house, lambda port: serve_imap(port=port, implicit_tls=True))
         stack.push_async_callback(secure.close)
         yield {"smtp": mx.port, "submission": submission.port, "imap": plain.port, "imaps": secure.port}
+
+
+@asynccontextmanager
+async def redirect_part(house: House) -> AsyncIterator[Mapping[str, int]]:
+    """The servers that forward the web: HTTP, and HTTPS where certificates are given by file."""
+    settings = house.settings
+    rules = redirect.Rules()
+    loaded = asyncio.Event()
+    feeding = asyncio.create_task(
+        follow(Redirects(house.database, house.listener), rules, loaded=loaded), name="redirects"
+    )
+    try:
+        await loaded.wait()
+        async with AsyncExitStack() as stack:
+            serve = partial(redirect.serve, rules, host=settings.host)
+            plain = await _bound("redirect_port", house, lambda port: serve(port=port))
+            stack.push_async_callback(plain.close)
+            ports = {"redirect": plain.port}
+            if settings.redirect_certificates is not None:
+                files = redirect.Certificates(settings.redirect_certificates, knows=lambda name: bool(rules.find(name)))
+                tls = files.server_context()
+                secure = await _bound("redirect_tls_port", house, lambda port: serve(port=port, ssl_context=tls))
+                stack.push_async_callback(secure.close)
+                ports["redirect_tls"] = secure.port
+            yield ports
+    finally:
+        feeding.cancel()
+        await asyncio.gather(feeding, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -216,6 +246,7 @@ async def health(house: House, part: Part) -> AsyncIterator[None]:
 OPENERS: Mapping[Part, Callable[[House], Opened]] = {
     Part.DNS: dns_part,
     Part.MAIL: mail_part,
+    Part.REDIRECT: redirect_part,
     Part.SANDBOX: sandbox_part,
     Part.WORKER: worker_part,
     Part.API: api_part,
@@ -236,6 +267,10 @@ def _resources(house: House) -> Mapping[str, object]:
         "registration_open": settings.registration_open,
         "mail_hostname": settings.mx_hostname,
         "name_server_pool": _name_servers(settings.name_server_domain),
+        "own_hosts": forwarding.own_hosts(settings, _name_servers(settings.name_server_domain)),
+        "redirect_addresses": forwarding.redirect_addresses(settings),
+        "mailer": forwarding.mailer(house),
+        "public_base": payments.public_base(house),
         "mailboxes_per_domain": settings.mailboxes_per_domain,
         "parents": Parents(live=PublicParents(), sandbox=FixedParent(*own_dns)),
         "dns_servers": [own_dns],

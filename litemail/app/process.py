@@ -24,13 +24,14 @@ log = structlog.get_logger("process")
 PORT_SETTINGS: Mapping[Part, Sequence[str]] = {
     Part.DNS: ("dns_port",),
     Part.MAIL: ("smtp_port", "submission_port", "imap_port", "imaps_port"),
+    Part.REDIRECT: ("redirect_port", "redirect_tls_port"),
     Part.SANDBOX: ("sandbox_http_port", "sandbox_imap_port", "sandbox_smtp_port"),
     Part.WORKER: (),
     Part.API: ("http_port",),
 }
 
 
-_ONCE_A_FOLDER = (Part.DNS, Part.MAIL, Part.SANDBOX)
+_ONCE_A_FOLDER = (Part.DNS, Part.MAIL, Part.REDIRECT, Part.SANDBOX)
 
 
 class AlreadyServed(Error):

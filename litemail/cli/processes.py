@@ -16,7 +16,7 @@ Ready = Callable[[Running], Awaitable[None]]
 
 def register(app: App) -> None:
     app.command(serve)
-    for part in ("worker", "dns", "mail", "sandbox"):
+    for part in ("worker", "dns", "mail", "redirect", "sandbox"):
         app.command(_command_of(part), name=part)
     app.command(api)
 

@@ -33,7 +33,19 @@ class Installation:
     processes: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def environment(self) -> dict[str, str]:
-        ports = ("HTTP", "DNS", "SMTP", "SUBMISSION", "IMAP", "IMAPS", "SANDBOX_HTTP", "SANDBOX_IMAP", "SANDBOX_SMTP")
+        ports = (
+            "HTTP",
+            "DNS",
+            "SMTP",
+            "SUBMISSION",
+            "IMAP",
+            "IMAPS",
+            "REDIRECT",
+            "REDIRECT_TLS",
+            "SANDBOX_HTTP",
+            "SANDBOX_IMAP",
+            "SANDBOX_SMTP",
+        )
         kept = {name: value for name, value in os.environ.items() if not name.startswith("LITEMAIL_")}
         return {
             **kept,
