@@ -1,7 +1,7 @@
 """The worker: registers the slices' jobs, hands events to the jobs that want them, keeps the schedules."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from types import ModuleType
 
@@ -10,6 +10,7 @@ import structlog
 from litemail import users
 from litemail.connections import jobs as connections_jobs
 from litemail.domains import jobs as domains_jobs
+from litemail.exports import jobs as exports_jobs
 from litemail.kit import idempotency, outbox
 from litemail.kit.db import Database, DatabaseUnavailable
 from litemail.kit.jobs import Job, WorkerPool
@@ -29,6 +30,7 @@ LOOK_SOON = 0.05
 
 _SLICES: Iterable[ModuleType] = (
     connections_jobs,
+    exports_jobs,
     platforms_jobs,
     mailboxes_jobs,
     domains_jobs,
@@ -55,6 +57,8 @@ HANDLERS: Mapping[str, list[str]] = {
     event_type: [module.HANDLERS[event_type] for module in _SLICES if event_type in module.HANDLERS]
     for event_type in {event_type for module in _SLICES for event_type in module.HANDLERS}
 }
+FOLLOWERS: Mapping[str, Sequence[str]] = exports_jobs.FOLLOWERS
+"""Jobs that read the stream of events with a place of their own, by the types that they wait for."""
 
 
 @asynccontextmanager
@@ -106,11 +110,19 @@ async def _dispatch(database: Database, listener: Listener) -> None:
 
 
 async def dispatch_events(database: Database) -> int:
-    """Enqueues the jobs that the next events ask for, once each; how many events there were."""
+    """Enqueues the jobs that the next events ask for, once each; how many events there were.
+
+    Jobs that read the stream themselves are told once that there is something for them.
+    """
     async with database.begin_system("dispatch events") as tx:
+        told: set[str] = set()
 
         async def handle(event: outbox.Event) -> None:
             for job in HANDLERS.get(event.type, ()):
                 await tx.enqueue(job, workspace_id=event.workspace_id, subject=event.subject)
+            told.update(FOLLOWERS.get(event.type, ()))
 
-        return await outbox.consume(tx.connection, CONSUMER, handle)
+        count = await outbox.consume(tx.connection, CONSUMER, handle)
+        for job in sorted(told):
+            await tx.enqueue(job, once=job)
+        return count

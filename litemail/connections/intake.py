@@ -15,10 +15,10 @@ from litemail.kit import ids
 from litemail.kit.actor import Mode
 from litemail.kit.db import Tx
 from litemail.kit.errors import Detail, Error, Invalid, Kind
-from litemail.kit.outbound import Guard, OutboundError, check_url
+from litemail.kit.outbound import Guard, OutboundError
 from litemail.kit.secrets import Secrets
 from litemail.mailboxes import MailAccess
-from litemail.platforms import PlatformAccount
+from litemail.platforms import PlatformAccount, url_faults
 from litemail.providers.mailhost import Security, Server, Servers
 from litemail.providers.platform import Adapter, Capability, Registry
 
@@ -59,7 +59,10 @@ async def intake(
         raise CredentialsScopeMissing
     adapter = platforms.get(order.platform_type)
     platform_accounts.check_offered(adapter, mode=actor.mode, with_login=order.platform_pass is not None)
-    faults = [*_option_faults(order, adapter), *_url_faults(order, adapter, mode=actor.mode)]
+    faults = [
+        *_option_faults(order, adapter),
+        *url_faults(order.platform_url, adapter, mode=actor.mode, field="platform_url"),
+    ]
     servers = _servers(order, actor.mode, guard=guards[actor.mode], mail_access=mail_access, faults=faults)
     owned = {}
     if ours:
@@ -141,24 +144,6 @@ def _option_faults(order: ConnectInbox, adapter: Adapter) -> Iterator[Detail]:
         yield Detail("options.warmup", f"{name} has no warm-up that Litemail can switch on")
     if order.options.tags and Capability.TAGS not in can:
         yield Detail("options.tags", f"{name} has no tags that Litemail can set")
-
-
-def _url_faults(order: ConnectInbox, adapter: Adapter, *, mode: Mode) -> Iterator[Detail]:
-    """In a sandbox the twin stands in for any platform, so a URL only has to be one."""
-    if order.platform_url is None:
-        return
-    try:
-        target = check_url(order.platform_url)
-    except OutboundError as error:
-        yield Detail("platform_url", str(error))
-        return
-    live = adapter.declaration.live
-    if (
-        mode == "live"
-        and live is not None
-        and target.host not in {check_url(live.api).host, check_url(live.login).host}
-    ):
-        yield Detail("platform_url", f"{adapter.declaration.name} is reached at {live.api} only; leave it out")
 
 
 def _account_faults(order: ConnectInbox, account: PlatformAccount | None) -> Iterator[Detail]:

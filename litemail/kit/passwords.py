@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import string
 
@@ -13,20 +14,23 @@ import argon2
 ARGON2 = argon2.PasswordHasher(time_cost=3, memory_cost=64 * 1024, parallelism=1)
 """RFC 9106 section 4, second recommended option, on one lane: about 0.1 s and 64 MiB."""
 
+_ALPHABET = "".join(c for c in string.ascii_letters + string.digits if c not in "0O1lIoi")
+_USED = 256 - 256 % len(_ALPHABET)
+_LETTERS = bytes(ord(_ALPHABET[byte % len(_ALPHABET)]) for byte in range(256))
+_LEFT_OUT = bytes(range(_USED, 256))
+_HAS_ALL = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])").match
+
 _two_at_once = asyncio.Semaphore(2)
 _nobody = ""
 
 
 def generate(length: int = 20) -> str:
     """A password of letters and digits without look-alikes: 20 of 55 characters are 115 bits."""
-    alphabet = "".join(c for c in string.ascii_letters + string.digits if c not in "0O1lIoi")
     while True:
-        password = "".join(secrets.choice(alphabet) for _ in range(length))
-        if (
-            any(c.islower() for c in password)
-            and any(c.isupper() for c in password)
-            and any(map(str.isdigit, password))
-        ):
+        # A random byte is a letter of the alphabet, all as likely, or it is left out: many times as quick as choosing
+        # letter by letter, and exports make passwords by the hundred thousand.
+        password = os.urandom(4 * length).translate(_LETTERS, _LEFT_OUT)[:length].decode()
+        if len(password) == length and _HAS_ALL(password):
             return password
 
 

@@ -1,16 +1,23 @@
 """Sending platforms, and the logins there that customers have stored."""
 
+from litemail.platforms.accounts import AccountNotFound as AccountNotFound
+from litemail.platforms.accounts import delete as delete
+from litemail.platforms.accounts import get as get
 from litemail.platforms.batch import Batch as Batch
 from litemail.platforms.batch import Means as Means
 from litemail.platforms.batch import hand_over as hand_over
 from litemail.platforms.doors import Doors as Doors
 from litemail.platforms.doors import Sites as Sites
 from litemail.platforms.doors import TwinRate as TwinRate
+from litemail.platforms.given import url_faults as url_faults
 from litemail.platforms.handover import HandOver as HandOver
+from litemail.platforms.lease import Lease as Lease
 from litemail.platforms.lease import LeaseLost as LeaseLost
+from litemail.platforms.lease import Recorder as Recorder
 from litemail.platforms.lease import leased as leased
 from litemail.platforms.pace import Pace as Pace
 from litemail.platforms.queries import PlatformAccount as PlatformAccount
+from litemail.platforms.service import AccountDeleted as AccountDeleted
 from litemail.platforms.service import NoTwin as NoTwin
 from litemail.platforms.service import SecretsExpired as SecretsExpired
 from litemail.platforms.service import check_offered as check_offered

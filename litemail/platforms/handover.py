@@ -7,6 +7,7 @@ and whoever finds an attempt looks at the platform before making another.
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -19,6 +20,8 @@ from litemail.platforms.work import Work, given_up, problem_of
 from litemail.providers.platform import (
     Accepted,
     ActionNeeded,
+    Capability,
+    Changes,
     Concerns,
     Declaration,
     InboxToAdd,
@@ -87,33 +90,52 @@ class HandOver:
         if self.verdict is not None:
             raise _Doomed
 
-    async def add(self, work: Work, inbox: MakeInbox) -> None:
-        """The inbox is at the platform, and works there. Raises what the platform says of it, and Stopped."""
+    async def add(self, work: Work, inbox: MakeInbox, *, refresh: bool = False) -> None:
+        """The inbox is at the platform, and works there. Raises what the platform says of it, and Stopped.
+
+        `refresh`: one that was there before gets password, names and limit anew, as far as the platform changes them.
+        """
         place = await self.gate.enter()
         try:
             seen = None
             if work.ticket is None:
                 work.status, work.error = "connecting", None
                 self.recorder.note(work)
-                seen = await _add(self, work, inbox, Patience(self, work, place))
+                was_there, seen = await _add(self, work, inbox, Patience(self, work, place))
+                if was_there and refresh and self._can(Capability.CREDENTIALS):
+                    await self._patiently(work, place, self.session.update_credentials, inbox())
+                    seen = None
             work.status, work.error = "confirming", None
             await self.recorder.save(work)
             await _confirm(self, work, seen, Patience(self, work, place))
+            changes = self._changes(inbox(), refresh=refresh and work.already)
+            if changes != Changes():
+                await self._patiently(work, place, partial(self.session.update, work.email), changes)
         finally:
             place.leave()
 
-    async def patiently(self, work: Work, call: Callable[[Question], Awaitable[Reply]], question: Question) -> Reply:
+    def _changes(self, inbox: InboxToAdd, *, refresh: bool) -> Changes:
+        """What adding did not do."""
+        limited = not refresh and self._can(Capability.LIMIT_ON_ADD)
+        return Changes(
+            first_name=inbox.first_name if refresh and self._can(Capability.UPDATE) else None,
+            last_name=inbox.last_name if refresh and self._can(Capability.UPDATE) else None,
+            daily_limit=inbox.daily_limit if self._can(Capability.DAILY_LIMIT) and not limited else None,
+        )
+
+    def _can(self, capability: Capability) -> bool:
+        return capability in self.declaration.capabilities
+
+    async def _patiently(
+        self, work: Work, place: Place, call: Callable[[Question], Awaitable[Reply]], question: Question
+    ) -> Reply:
         """A call about an inbox that is there, which is safe to repeat: tried again while that may help."""
-        place = await self.gate.enter()
         patience = Patience(self, work, place)
-        try:
-            while True:
-                try:
-                    return await self.ask(call, question)
-                except TryAgain as error:
-                    await patience.wait(error)
-        finally:
-            place.leave()
+        while True:
+            try:
+                return await self.ask(call, question)
+            except TryAgain as error:
+                await patience.wait(error)
 
     async def ask(self, call: Callable[[Question], Awaitable[Reply]], question: Question) -> Reply:
         """One call, once."""
@@ -142,8 +164,11 @@ async def settle(run: HandOver, work: Thing, way: Callable[[HandOver, Thing], Aw
     run.recorder.note(work)
 
 
-async def _add(run: HandOver, work: Work, inbox: MakeInbox, patience: "Patience") -> RemoteInbox | None:
-    """Sees to it that the platform has the inbox and that `work.ticket` is set; how it stands there, where known."""
+async def _add(run: HandOver, work: Work, inbox: MakeInbox, patience: "Patience") -> tuple[bool, RemoteInbox | None]:
+    """Sees to it that the platform has the inbox and that `work.ticket` is set.
+
+    Whether it was there before, and how it stands there, where known.
+    """
     while True:
         try:
             return await _look_and_add(run, work, inbox)
@@ -151,12 +176,12 @@ async def _add(run: HandOver, work: Work, inbox: MakeInbox, patience: "Patience"
             await patience.wait(error)
 
 
-async def _look_and_add(run: HandOver, work: Work, inbox: MakeInbox) -> RemoteInbox | None:
+async def _look_and_add(run: HandOver, work: Work, inbox: MakeInbox) -> tuple[bool, RemoteInbox | None]:
     if work.attempted or not run.declaration.refuses_duplicates:
         found = (await run.ask(run.session.find, [work.email])).get(work.email)
         if found is not None:
             work.already, work.ticket = not work.attempted, found.external_id
-            return found
+            return True, found
     first, work.attempted = not work.attempted, True
     if not await run.recorder.save(work):
         work.attempted = False
@@ -172,7 +197,7 @@ async def _look_and_add(run: HandOver, work: Work, inbox: MakeInbox) -> RemoteIn
         work.attempted = False
         raise
     work.already, work.ticket = outcome.already and first, outcome.ticket
-    return None
+    return outcome.already, None
 
 
 async def _confirm(run: HandOver, work: Work, seen: RemoteInbox | None, patience: "Patience") -> None:

@@ -1,9 +1,67 @@
-"""Jobs of platform accounts: none of their own yet; connections sign in with them."""
+"""Jobs of platform accounts: whether each login still works is asked about once a day."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 
+from litemail.kit.actor import Mode
+from litemail.kit.db import Database
 from litemail.kit.jobs import Job
+from litemail.kit.secrets import Secrets
+from litemail.platforms import queries
+from litemail.platforms.doors import Doors
+from litemail.platforms.service import AccountDeleted, reach_account, sign_in
+from litemail.providers.platform import PlatformError, Registry
 
-JOBS: Mapping[str, Job] = {}
+_AT_ONCE = 500
+_HOUR = 3600.0
+
+
+async def check_due(*, database: Database) -> None:
+    """Enqueues the checks that are due. One that comes to nothing, because a platform is down, is due in an hour."""
+    async with database.begin_system("look for logins to check") as tx:
+        for due in await queries.claim_due(tx, retry_in=_HOUR, limit=_AT_ONCE):
+            await tx.enqueue(
+                "platforms.check",
+                lock=f"platform_account:{due.id}",
+                once=f"platforms.check:{due.id}",
+                account_id=due.id,
+                workspace_id=due.workspace_id,
+                mode=due.mode,
+            )
+
+
+async def check(
+    *,
+    database: Database,
+    secrets: Secrets,
+    platforms: Registry,
+    doors: Doors,
+    account_id: str,
+    workspace_id: str,
+    mode: Mode,
+) -> None:
+    """Signs in; `sign_in` notes what the platform says, and tells of it when that has changed."""
+    async with database.begin_system("read a platform account") as tx:
+        account = await queries.find(tx, account_id, workspace_id=workspace_id)
+    if account is None:
+        return
+    adapter = platforms.get(account.platform_type)
+    with suppress(AccountDeleted, PlatformError):
+        async with reach_account(database, doors, adapter, account_id, workspace_id=workspace_id, mode=mode) as (
+            reach,
+            _,
+        ):
+            await sign_in(
+                database,
+                account_id,
+                workspace_id=workspace_id,
+                password=None,
+                adapter=adapter,
+                reach=reach,
+                secrets=secrets,
+            )
+
+
+JOBS: Mapping[str, Job] = {"platforms.check_due": check_due, "platforms.check": check}
 HANDLERS: Mapping[str, str] = {}
-SCHEDULES: Mapping[str, str] = {}
+SCHEDULES: Mapping[str, str] = {"platforms.check_due": "*/5 * * * *"}

@@ -67,10 +67,12 @@ def _login_not_offered(adapter: Adapter) -> LoginNotOffered:
     return LoginNotOffered(name=declaration.name, where=where, field="platform_pass")
 
 
-async def find(tx: Tx, account_id: str) -> PlatformAccount | None:
-    """An account of the actor's workspace."""
-    assert tx.actor is not None
-    return await queries.find(tx, account_id, workspace_id=tx.actor.workspace_id)
+async def find(tx: Tx, account_id: str, *, workspace_id: str | None = None) -> PlatformAccount | None:
+    """An account of the actor's workspace; jobs, which have no actor, name it."""
+    if workspace_id is None:
+        assert tx.actor is not None
+        workspace_id = tx.actor.workspace_id
+    return await queries.find(tx, account_id, workspace_id=workspace_id)
 
 
 @asynccontextmanager

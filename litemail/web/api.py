@@ -13,6 +13,7 @@ from litestar.plugins.pydantic import PydanticPlugin
 from litemail.billing import api as billing_api
 from litemail.connections import api as connections_api
 from litemail.domains import api as domains_api
+from litemail.exports import api as exports_api
 from litemail.kit.actor import Actor
 from litemail.kit.db import Database
 from litemail.kit.pagination import MAX_LIMIT, PageRequest, decode_cursor
@@ -44,6 +45,7 @@ ROUTES: Sequence[HTTPRouteHandler] = (
     *zones_api.ROUTES,
     *mailboxes_api.ROUTES,
     *platforms_api.ROUTES,
+    *exports_api.ROUTES,
     *connections_api.ROUTES,
     *subscriptions_api.ROUTES,
     *orders_api.ROUTES,
