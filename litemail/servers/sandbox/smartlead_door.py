@@ -49,7 +49,7 @@ async def enter(request: AnyRequest, workspace_id: FromPath[str]) -> Call:
 async def body_of(request: AnyRequest, shape: type[Shape]) -> Shape:
     """The request's body, checked as the vendor does."""
     if not is_json(request):
-        raise refuse(400, "the body must be JSON")
+        raise refuse(422, "the body must be JSON")
     return parse(await request.body(), shape)
 
 

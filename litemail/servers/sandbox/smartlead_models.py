@@ -254,7 +254,7 @@ def parse(body: bytes, shape: type[Shape]) -> Shape:
     except msgspec.ValidationError as error:
         raise refuse(422, _words(str(error))) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise refuse(400, "Unexpected token in JSON") from None
+        raise refuse(422, "the body must be JSON") from None
 
 
 def _words(said: str) -> str:
