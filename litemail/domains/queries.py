@@ -52,6 +52,8 @@ class Domain(msgspec.Struct, frozen=True):
     next_check_at: datetime | None
     created_at: datetime
     waiting_since: datetime
+    expires_at: datetime | None
+    auto_renew: bool | None
 
 
 class NewDomain(msgspec.Struct, frozen=True):
@@ -77,7 +79,7 @@ class Filter(msgspec.Struct, frozen=True):
 
 DOMAIN = """id, workspace_id, name, status, source, dns, name_servers, challenge, dmarc_policy, mailbox_count,
     mailbox_limit, tags, health, proof, found_name_servers, failure_code, failure_message, failure_action, checked_at,
-    next_check_at, created_at, waiting_since"""
+    next_check_at, created_at, waiting_since, expires_at, auto_renew"""
 
 
 async def claims_of(tx: Tx, names: Sequence[str]) -> list[Claim]:

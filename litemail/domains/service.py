@@ -324,3 +324,15 @@ async def _by_what_was_given(tx: Tx, given: Collection[str], *, usable: bool) ->
 def _actor(tx: Tx) -> Actor:
     assert tx.actor is not None
     return tx.actor
+
+
+async def take_pair(tx: Tx, name: str, *, pool: Sequence[str]) -> tuple[str, str]:
+    """A pair of name servers for a name that nobody has to prove: one that no claim of it ever had.
+
+    Raises NoNameServersLeft.
+    """
+    rejected: dict[int, Error] = {}
+    pairs = await _claim(tx, {0: name}, rejected, pool=pool)
+    if rejected:
+        raise rejected[0]
+    return pairs[name]

@@ -36,15 +36,57 @@ async def in_two_steps(
     at once or after a crash.
     """
     async with begin() as tx:
-        known = None if call is None else await idempotency.find_answer(tx, call, secrets=secrets)
-        if known is not None:
-            answer = msgspec.json.decode(known.body, type=shape)
-            return Response(answer, status_code=known.status, headers={"idempotency-replayed": "true"})
+        replayed = await _replay(tx, call, shape, secrets)
+        if replayed is not None:
+            return replayed
         request_key = None if call is None else hashlib.sha256(call.row.encode() + b"\n" + call.body_mac).digest()
         prepared = await prepare(tx, request_key)
     shown = await finish(prepared)
     if call is not None:
-        kept = idempotency.Answer(status, "application/json", msgspec.json.encode(shown).decode())
         async with begin() as tx:
-            await idempotency.keep_answer(tx, call, kept, secrets=secrets)
+            await idempotency.keep_answer(tx, call, _kept(shown, status), secrets=secrets)
     return Response(shown, status_code=status)
+
+
+async def ask_then_act(
+    begin: Begin,
+    call: idempotency.Call | None,
+    ask: Callable[[], Awaitable[Prepared]],
+    act: Callable[[Tx, Prepared], Awaitable[Shown]],
+    shape: type[Shown],
+    *,
+    secrets: Secrets,
+    status: int,
+) -> Response[Shown]:
+    """Answers with what `act` does in one transaction with what `ask` was told outside of any.
+
+    `ask` changes nothing. The answer is kept in the transaction of `act`, so a repetition does nothing a second time.
+    """
+    async with begin() as tx:
+        replayed = await _replay(tx, call, shape, secrets)
+    if replayed is not None:
+        return replayed
+    asked = await ask()
+    async with begin() as tx:
+        replayed = await _replay(tx, call, shape, secrets)  # the same request may have come twice
+        if replayed is not None:
+            return replayed
+        shown = await act(tx, asked)
+        if call is not None:
+            await idempotency.keep_answer(tx, call, _kept(shown, status), secrets=secrets)
+    return Response(shown, status_code=status)
+
+
+async def _replay(
+    tx: Tx, call: idempotency.Call | None, shape: type[Shown], secrets: Secrets
+) -> Response[Shown] | None:
+    """The answer that the request got before."""
+    answer = None if call is None else await idempotency.find_answer(tx, call, secrets=secrets)
+    if answer is None:
+        return None
+    body = msgspec.json.decode(answer.body, type=shape)
+    return Response(body, status_code=answer.status, headers={"idempotency-replayed": "true"})
+
+
+def _kept(shown: msgspec.Struct, status: int) -> idempotency.Answer:
+    return idempotency.Answer(status, "application/json", msgspec.json.encode(shown).decode())
