@@ -73,6 +73,11 @@ class Vendor:
         return call.headers.get("x-api-key", "")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            for stage in ("startup", "shutdown"):
+                await receive()
+                await send({"type": f"lifespan.{stage}.complete"})
+            return
         reply = await self._answer(scope, await _body_of(receive))
         headers = {"content-type": "application/json", **reply.headers}
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]
