@@ -15,6 +15,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from litemail.kit.endpoints import read_endpoints
 from litemail.kit.errors import Error
 from litemail.kit.logging import Level
 
@@ -114,6 +115,11 @@ class Settings(BaseSettings):
         description="Resolvers asked by DNS checks of live domains, and for targets of ALIAS records: addresses, each "
         "with `:port` where it is not 53. Empty: nobody is asked.",
     )
+    private_dns_providers: str = Field(
+        "",
+        description="APIs of DNS providers that every workspace may publish at although their addresses are not "
+        "public, a PowerDNS in your own network say: `address:port`, comma-separated.",
+    )
     live_workspaces: Literal["operator", "open"] = Field(
         "operator", description="Who may create live workspaces: those approved by the operator, or everybody."
     )
@@ -186,6 +192,12 @@ class Settings(BaseSettings):
         description="For tests of this program: it kills itself where that named step is done (`step#3`: the third "
         "time), to show that nothing is lost or done twice.",
     )
+
+    @field_validator("private_dns_providers")
+    @classmethod
+    def _are_endpoints(cls, text: str) -> str:
+        read_endpoints(text)
+        return text
 
     @field_validator("dns_resolvers")
     @classmethod

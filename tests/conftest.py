@@ -18,7 +18,7 @@ from psycopg.conninfo import make_conninfo
 
 from litemail.app import vendors
 from litemail.connections import CHANNEL as CONNECTIONS
-from litemail.domains import Margin, Market, Parents
+from litemail.domains import DnsDoors, Margin, Market, Parents
 from litemail.kit import embedded_pg, passwords
 from litemail.kit.actor import Actor, Mode, Role
 from litemail.kit.db import Database
@@ -28,11 +28,13 @@ from litemail.kit.outbound import CUSTOMER_MAIL, Guard, ListedOnly, own_routes
 from litemail.kit.ports import PortBook
 from litemail.kit.secrets import Secrets
 from litemail.mailboxes.schemas import MailAccess
+from litemail.platforms import Doors
 from litemail.providers import mailhost
-from litemail.providers.dns import FixedParent
+from litemail.providers.dns import FixedParent, Resolvers
+from litemail.providers.dns.publishing import cloudflare, powerdns, providers
 from litemail.providers.payments import Gateways
 from litemail.providers.payments.sandbox import PayLinks, SandboxGateway
-from litemail.providers.platform import registry
+from litemail.providers.platform import Site, registry
 from litemail.providers.registrar import Registrars
 from litemail.servers.dns import Zones, follow
 from litemail.servers.dns import serve as serve_dns
@@ -234,6 +236,21 @@ def guards() -> dict[Mode, Guard]:
 
 
 @pytest.fixture(scope="session")
+def dns_doors() -> DnsDoors:
+    """Tests add to `private` where their own providers listen."""
+    return DnsDoors(providers([powerdns.provider(), cloudflare.provider()]), guards(), private={})
+
+
+def nowhere() -> Doors:
+    """The way to platforms where none is."""
+
+    async def no_rate(_workspace_id: str, _platform_type: str) -> int | None:
+        return None
+
+    return Doors(guards(), lambda *_: Site("http://127.0.0.1:1", "http://127.0.0.1:1"), no_rate)
+
+
+@pytest.fixture(scope="session")
 async def connection_news(database: Database) -> AsyncIterator[Listener]:
     listener = Listener(database.system_url, channels=(CONNECTIONS,))
     async with listener.running():
@@ -257,6 +274,7 @@ class Unheard:
 async def api_resources(
     database: Database,
     dns_server: Dns,
+    dns_doors: DnsDoors,
     connection_news: Listener,
     gateways: Gateways,
     tmp_path_factory: pytest.TempPathFactory,
@@ -273,9 +291,12 @@ async def api_resources(
         "own_hosts": (*NAME_SERVER_POOL, MAIL_HOSTNAME),
         "redirect_addresses": REDIRECT_ADDRESSES,
         "mailboxes_per_domain": 5,
+        "resolvers": Resolvers(),
         "mail_access": MailAccess("127.0.0.1", ports),
         "platforms": registry(vendors.adapters()),
         "guards": guards(),
+        "doors": nowhere(),
+        "dns_doors": dns_doors,
         "listener": connection_news,
         "gateways": gateways,
         "market": Market(registrars=Registrars({"sandbox": SandboxRegistrar(database)}), margin=Margin(Decimal(0))),

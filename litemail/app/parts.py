@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from litemail import worker
-from litemail.app import forwarding, outside, payments, registrars, terms, vendors
+from litemail.app import dns_providers, forwarding, outside, payments, registrars, terms, vendors
 from litemail.app.house import House, Part
 from litemail.app.uses import KeyUses
 from litemail.config import Settings
@@ -274,6 +274,7 @@ def _resources(house: House) -> Mapping[str, object]:
         "mailboxes_per_domain": settings.mailboxes_per_domain,
         "parents": Parents(live=PublicParents(), sandbox=FixedParent(*own_dns)),
         "dns_servers": [own_dns],
+        "dns_doors": dns_providers.doors(settings, mode_guards),
         "resolvers": parse_resolvers(settings.dns_resolvers),
         "mail_access": MailAccess(settings.mail_hostname or settings.reachable_host, house.ports),
         "platforms": platforms,

@@ -2,6 +2,7 @@
 
 from litemail.domains.availability import Margin as Margin
 from litemail.domains.availability import Market as Market
+from litemail.domains.dns_doors import DnsDoors as DnsDoors
 from litemail.domains.forwarded_mail import ForwardingLimitReached as ForwardingLimitReached
 from litemail.domains.forwarded_mail import NewMail as NewMail
 from litemail.domains.forwarded_mail import send_on as send_on
@@ -18,6 +19,7 @@ from litemail.domains.mail_rules import mail_rules_of_active as mail_rules_of_ac
 from litemail.domains.mail_rules import read_target_link as read_target_link
 from litemail.domains.queries import Domain as Domain
 from litemail.domains.refreshing import request_check_of_name as request_check_of_name
+from litemail.domains.service import Claiming as Claiming
 from litemail.domains.service import DomainNotFound as DomainNotFound
 from litemail.domains.service import MailboxLimit as MailboxLimit
 from litemail.domains.service import NameTaken as NameTaken

@@ -1,16 +1,25 @@
 """Routes of domains."""
 
-from litestar import get, post
+from litestar import get
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery
 
-from litemail.domains import availability_api, refreshing, service
+from litemail.domains import (
+    availability_api,
+    check_api,
+    connect_api,
+    forwarding,
+    forwarding_api,
+    lifecycle_api,
+    refreshing,
+    service,
+)
 from litemail.domains.looking import Parents
 from litemail.domains.queries import Filter, Status
 from litemail.domains.schemas import (
+    EXAMPLE,
     AssignableDomain,
     Domain,
-    DomainsConnect,
     NameServerCheck,
     NameServers,
     show,
@@ -18,81 +27,10 @@ from litemail.domains.schemas import (
     show_check,
     show_name_servers,
 )
-from litemail.kit import bulk
 from litemail.kit.actor import Actor, requires
-from litemail.kit.bulk import BulkResult
 from litemail.kit.db import Database, Tx
 from litemail.kit.pagination import Page, PageRequest
 from litemail.kit.wire import Given, operation
-
-EXAMPLE = {
-    "id": "dom_01k5m3v8w0e3t9f7a2b4c6d8ee",
-    "name": "getbrandmerge.test",
-    "status": "active",
-    "source": "connected",
-    "dns": "hosted",
-    "name_servers": ["ns04.litemail.test", "ns11.litemail.test"],
-    "mailbox_count": 3,
-    "mailbox_limit": 5,
-    "forwarding_url": None,
-    "email_forwarding": None,
-    "catch_all": None,
-    "dmarc": "none",
-    "auto_renew": None,
-    "expires_at": None,
-    "health": {"mx": "unknown", "spf": "unknown", "dkim": "unknown", "dmarc": "unknown"},
-    "tags": [],
-    "failure": None,
-    "created_at": "2026-01-29T18:41:56.867Z",
-}
-
-
-@post(
-    "/domains/connect",
-    status_code=bulk.ACCEPTED,
-    **operation(
-        "Connect domains that you own",
-        description="1 to 200 names, answered one by one. Each gets name servers of its own: enter them at your "
-        "registrar, see GET /v1/domains/name-servers; the domain is active soon after.",
-        group="Domains",
-        scope=requires("domains:write"),
-        errors=("bulk.rejected", "bulk.not_all_accepted"),
-        example={
-            "results": [
-                {"index": 0, "status": "accepted", "id": "dom_01k5m3v8w0e3t9f7a2b4c6d8ee", "error": None},
-                {
-                    "index": 1,
-                    "status": "rejected",
-                    "id": None,
-                    "error": {
-                        "code": "domain.public_suffix",
-                        "message": "co.uk is a public suffix: names are registered under it, but it is nobody's own.",
-                        "action": "Enter a name under it, such as example.co.uk.",
-                        "retryable": False,
-                    },
-                },
-            ],
-            "accepted": 1,
-            "rejected": 1,
-        },
-        request_example={"domains": ["getbrandmerge.test", "co.uk"]},
-    ),
-)
-async def connect_domains(
-    data: JSONBody[DomainsConnect],
-    tx: Given[Tx],
-    name_server_pool: Given[tuple[str, ...]],
-    mail_hostname: Given[str],
-    mailboxes_per_domain: Given[int],
-) -> BulkResult:
-    return await service.connect(
-        tx,
-        data.domains,
-        all_or_nothing=data.all_or_nothing,
-        name_server_pool=name_server_pool,
-        mail_hostname=mail_hostname,
-        mailboxes_per_domain=mailboxes_per_domain,
-    )
 
 
 @get(
@@ -114,7 +52,9 @@ async def list_domains(
     tag: FromQuery[str | None] = None,
 ) -> Page[Domain]:
     chosen = Filter(status=status, search=search.strip().lower() if search else None, tag=tag)
-    return (await service.list_(tx, chosen, page_request)).map(show)
+    page = await service.list_(tx, chosen, page_request)
+    forwards = await forwarding.of_many(tx, [row.id for row in page.data])
+    return page.map(lambda row: show(row, forwards[row.id]))
 
 
 @get(
@@ -213,15 +153,19 @@ async def verify_name_servers(
     ),
 )
 async def get_domain(tx: Given[Tx], domain: FromPath[str]) -> Domain:
-    return show(await service.get(tx, domain))
+    row = await service.get(tx, domain)
+    return show(row, await forwarding.of(tx, row.id))
 
 
 ROUTES: list[HTTPRouteHandler] = [
-    connect_domains,
+    *connect_api.ROUTES,
     list_domains,
     list_assignable_domains,
     get_name_servers,
     verify_name_servers,
     *availability_api.ROUTES,
+    *check_api.ROUTES,
+    *forwarding_api.ROUTES,
+    *lifecycle_api.ROUTES,
     get_domain,
 ]

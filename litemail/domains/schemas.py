@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 
 from litemail.domains.forwarding_schemas import CatchAll, EmailForwarding, Forwards
 from litemail.domains.lifecycle import Changes
-from litemail.domains.publishing_schemas import DnsAtProvider
+from litemail.domains.publishing_schemas import DnsChoice
 from litemail.domains.queries import Domain as DomainRow
 from litemail.domains.queries import Health, Policy, Source, Status
 from litemail.kit.clock import rfc3339
@@ -37,10 +37,10 @@ EXAMPLE: dict[str, object] = {
 
 
 class DomainsConnect(RequestModel):
-    """`dns` is `hosted`: our name servers answer for the names; or where the DNS is and how we get in."""
+    """`dns` is `"hosted"`, as without it: our name servers answer for the names; or it says where the DNS is."""
 
     domains: Annotated[list[Annotated[str, Field(max_length=2000)]], Field(min_length=1, max_length=200)]
-    dns: Literal["hosted"] | DnsAtProvider = "hosted"
+    dns: DnsChoice = None
     all_or_nothing: bool = False
 
 
@@ -58,7 +58,10 @@ class DomainUpdate(RequestModel):
 
 
 class Domain(msgspec.Struct, frozen=True):
-    """`dns` is `hosted` or the name of a provider; with hosted DNS, `name_servers` are what to enter at the registrar. `failure` says what stands in the way, and what to do."""
+    """`dns` is `hosted` or the name of a provider; with hosted DNS, `name_servers` are what to enter at the registrar.
+
+    `failure` says what stands in the way, and what to do.
+    """
 
     id: str
     name: str
@@ -128,8 +131,8 @@ def show(row: DomainRow, forwards: Forwards) -> Domain:
         email_forwarding=forwards.email,
         catch_all=forwards.catch_all,
         dmarc=row.dmarc_policy,
-        auto_renew=None,
-        expires_at=None,
+        auto_renew=row.auto_renew,
+        expires_at=None if row.expires_at is None else rfc3339(row.expires_at),
         health=row.health,
         tags=row.tags,
         failure=_failure(row),

@@ -98,20 +98,11 @@ class Claiming:
     mailboxes_per_domain: int
 
 
-async def connect(
-    tx: Tx,
-    given: Sequence[str],
-    *,
-    all_or_nothing: bool,
-    name_server_pool: Sequence[str],
-    mail_hostname: str,
-    mailboxes_per_domain: int,
-) -> BulkResult:
+async def connect(tx: Tx, given: Sequence[str], house: Claiming, *, all_or_nothing: bool) -> BulkResult:
     """Claims names that our name servers are to answer for, each with a first check in a minute.
 
     Raises AllRejected, NotAllAccepted.
     """
-    house = Claiming(name_server_pool, mail_hostname, mailboxes_per_domain)
     accepted, rejected = await claim(tx, dict(enumerate(given)), house, first_check=tx.now + FIRST_CHECK)
     return bulk.settle(accepted, rejected, key="domains", all_or_nothing=all_or_nothing)
 

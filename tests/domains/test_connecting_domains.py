@@ -16,10 +16,8 @@ async def connect(
         return await domains.connect(
             tx,
             names,
+            domains.Claiming(pool, MAIL_HOSTNAME, 5),
             all_or_nothing=False,
-            name_server_pool=pool,
-            mail_hostname=MAIL_HOSTNAME,
-            mailboxes_per_domain=5,
         )
 
 
@@ -70,7 +68,7 @@ async def test_all_or_nothing_does_nothing(somebody: Somebody) -> None:
         ({"domains": ["a.test", 5]}, "domains[1]"),
         ({"domains": "a.test"}, "domains"),
         ({"domains": ["a.test"], "dns": "cloudflare"}, "dns"),
-        ({"domains": ["a.test"], "dns": {"provider": "cloudflare", "credentials": {}}}, "dns"),
+        ({"domains": ["a.test"], "dns": {"provider": "cloudflare"}}, "dns.credentials"),
         ({"domains": ["a.test"], "colour": "red"}, "colour"),
         ({}, "domains"),
     ],

@@ -53,10 +53,8 @@ class World:
             result = await domains.connect(
                 tx,
                 [name],
+                domains.Claiming(NAME_SERVER_POOL, MAIL_HOSTNAME, 5),
                 all_or_nothing=False,
-                name_server_pool=NAME_SERVER_POOL,
-                mail_hostname=MAIL_HOSTNAME,
-                mailboxes_per_domain=5,
             )
             assert result.accepted == 1
         return await self.get(actor, name)

@@ -1,6 +1,6 @@
 """Publishing at a real PowerDNS that already holds records of its owner."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 
 import dns.asyncquery
@@ -114,7 +114,7 @@ async def test_what_is_in_the_way_is_taken_away_only_with_leave(pdns: Pdns):
     assert [value.type for value in after if value.name == "_dmarc"] == ["TXT"]
 
 
-def _replaced(one: dict[str, object]) -> dict[str, object]:
+def _replaced(one: Mapping[str, object]) -> dict[str, object]:
     contents = one["records"]
     assert isinstance(contents, list)
     return {**one, "ttl": 300, "records": [{"content": content, "disabled": False} for content in contents]}

@@ -30,10 +30,8 @@ async def connect(database: Database, actor: Actor, *names: str) -> list[str]:
         result = await domains.connect(
             tx,
             names,
+            domains.Claiming(NAME_SERVER_POOL, MAIL_HOSTNAME, 5),
             all_or_nothing=True,
-            name_server_pool=NAME_SERVER_POOL,
-            mail_hostname=MAIL_HOSTNAME,
-            mailboxes_per_domain=5,
         )
     return [item.id or "" for item in result.results]
 
