@@ -95,7 +95,6 @@ _GROUP = "Connect inboxes"
         errors=(
             "platform.unknown",
             "platform.file_only",
-            "platform.not_available",
             "platform.login_not_offered",
             "sandbox.no_twin",
             "sandbox.outside_host",

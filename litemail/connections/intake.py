@@ -49,7 +49,7 @@ async def intake(
     mail_access: MailAccess,
     secrets: Secrets,
 ) -> Taken:
-    """Raises CredentialsScopeMissing, UnknownPlatform, FileOnly, NotAvailable, NoTwin, LoginNotOffered,
+    """Raises CredentialsScopeMissing, UnknownPlatform, FileOnly, NoTwin, LoginNotOffered,
     MailHostNotPublic, OutsideHost and its like, or Invalid; each with all faults of its sort.
     """
     actor = tx.actor
@@ -61,7 +61,7 @@ async def intake(
     platform_accounts.check_offered(adapter, mode=actor.mode, with_login=order.platform_pass is not None)
     faults = [
         *_option_faults(order, adapter),
-        *url_faults(order.platform_url, adapter, mode=actor.mode, field="platform_url"),
+        *_url_faults(order, adapter, mode=actor.mode),
     ]
     servers = _servers(order, actor.mode, guard=guards[actor.mode], mail_access=mail_access, faults=faults)
     owned = {}
@@ -139,11 +139,26 @@ def _fresh(
 
 
 def _option_faults(order: ConnectInbox, adapter: Adapter) -> Iterator[Detail]:
-    name, can = adapter.declaration.name, adapter.declaration.capabilities
+    declaration = adapter.declaration
+    name, can = declaration.name, declaration.capabilities
+    if order.platform_pass is not None and adapter.login_session is not None:
+        name, can = f"{name} with e-mail and password", declaration.login_capabilities
     if order.options.warmup and Capability.WARMUP not in can:
         yield Detail("options.warmup", f"{name} has no warm-up that Litemail can switch on")
     if order.options.tags and Capability.TAGS not in can:
         yield Detail("options.tags", f"{name} has no tags that Litemail can set")
+    if not can & {Capability.DAILY_LIMIT, Capability.LIMIT_ON_ADD}:
+        if order.options.daily_limit is not None:
+            yield Detail("options.daily_limit", f"{name} has no daily limit that Litemail can set")
+        for index, inbox in enumerate(order.inboxes):
+            if inbox.daily_limit is not None:
+                yield Detail(f"inboxes[{index}].daily_limit", f"{name} has no daily limit that Litemail can set")
+
+
+def _url_faults(order: ConnectInbox, adapter: Adapter, *, mode: Mode) -> Iterator[Detail]:
+    """A stored account has its URL already."""
+    if order.platform_account_id is None or order.platform_url is not None:
+        yield from url_faults(order.platform_url, adapter, mode=mode, field="platform_url")
 
 
 def _account_faults(order: ConnectInbox, account: PlatformAccount | None) -> Iterator[Detail]:

@@ -57,7 +57,7 @@ class Target(msgspec.Struct, frozen=True):
 async def check(
     tx: Tx, wanted: Wanted, *, platforms: Registry, guards: Mapping[Mode, Guard], mail_access: MailAccess
 ) -> Target:
-    """Raises CredentialsScopeMissing, UnknownPlatform, NotAvailable, NoTwin, UnknownLayout, MailHostNotPublic, or
+    """Raises CredentialsScopeMissing, UnknownPlatform, NoTwin, UnknownLayout, MailHostNotPublic, or
     Invalid with all faults of its sort.
     """
     actor = tx.actor

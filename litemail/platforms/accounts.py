@@ -61,7 +61,7 @@ class Verified:
 
 
 async def prepare_create(tx: Tx, wanted: GivenAccount, *, platforms: Registry, secrets: Secrets) -> Draft:
-    """Raises UnknownPlatform, FileOnly, NotAvailable, NoTwin, LoginNotOffered, Invalid, AccountExists."""
+    """Raises UnknownPlatform, FileOnly, NoTwin, LoginNotOffered, Invalid, AccountExists."""
     draft = _draft(ids.new_id("pfa"), wanted, mode=_mode(tx), platforms=platforms)
     found = await queries.find_by_identity(
         tx,

@@ -47,7 +47,6 @@ ACCOUNT_EXAMPLE = {
 _REFUSALS = (
     "platform.unknown",
     "platform.file_only",
-    "platform.not_available",
     "platform.login_not_offered",
     "sandbox.no_twin",
     "platform.bad_credentials",

@@ -157,7 +157,8 @@ async def _sign_in(means: Means, batch: Batch, adapter: Adapter, reach: Reach, l
             if tries >= means.pace.platform_tries:
                 raise
             await asyncio.sleep(max(means.pace.wait(max(tries, 1)), error.retry_after or 0))
-    if batch.signed_in is not None:
+    # A login that is used as it is serves until the end: after a crash the next run signs in with it again.
+    if batch.signed_in is not None and adapter.login_session is None:
         await batch.signed_in()
     return session
 

@@ -80,7 +80,7 @@ async def test_an_unknown_platform_is_answered_with_the_known_ones(world: World)
 
 @pytest.mark.parametrize(
     ("platform_type", "code"),
-    [("reply_io", "platform.file_only"), ("generic", "platform.file_only"), ("plusvibe", "platform.not_available")],
+    [("reply_io", "platform.file_only"), ("generic", "platform.file_only")],
 )
 async def test_a_platform_without_a_way_says_so(world: World, platform_type: str, code: str):
     answer, _ = await faults(world, body(1, platform_type=platform_type))

@@ -24,7 +24,6 @@ def test_a_built_platform_is_got() -> None:
         ("", platform.UnknownPlatform, "generic"),
         ("x" * 9999, platform.UnknownPlatform, "woodpecker"),
         ("reply_io", platform.FileOnly, "Reply.io"),
-        ("smartlead", platform.NotAvailable, "instantly"),
     ],
 )
 def test_any_other_is_told_apart(platform_type: str, error: type[Error], words: str) -> None:

@@ -35,7 +35,6 @@ from litemail.providers.platform.errors import InboxSignInRefused as InboxSignIn
 from litemail.providers.platform.errors import LimitReached as LimitReached
 from litemail.providers.platform.errors import LoginNotOffered as LoginNotOffered
 from litemail.providers.platform.errors import NoPaidPlan as NoPaidPlan
-from litemail.providers.platform.errors import NotAvailable as NotAvailable
 from litemail.providers.platform.errors import NotOffered as NotOffered
 from litemail.providers.platform.errors import OutcomeUnknown as OutcomeUnknown
 from litemail.providers.platform.errors import PlatformError as PlatformError

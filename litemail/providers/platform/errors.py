@@ -171,9 +171,3 @@ class NotOffered(GivenUp):
     code = "platform.not_offered"
     message = "{name} offers no way to {what} through its API."
     action = "Do it at the platform itself."
-
-
-class NotAvailable(ActionNeeded):
-    code = "platform.not_available"
-    message = "Litemail cannot connect to {name} yet. It connects to: {known}."
-    action = "Use one of these platforms, or export the mailboxes as a file."

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from litemail.providers.platform.base import Adapter
-from litemail.providers.platform.errors import FileOnly, NotAvailable, UnknownPlatform
+from litemail.providers.platform.errors import FileOnly, UnknownPlatform
 
 
 class Platform(msgspec.Struct, frozen=True):
@@ -51,19 +51,17 @@ class Registry:
     adapters: Mapping[str, Adapter]
 
     def get(self, platform_type: str, *, field: str = "platform_type") -> Adapter:
-        """The adapter. Raises `UnknownPlatform` (which lists the ones to choose from), `FileOnly` or `NotAvailable`,
-        each about the request's `field`.
+        """The adapter. Raises `UnknownPlatform` (which lists the ones to choose from) or `FileOnly`, each about the
+        request's `field`.
         """
         adapter = self.adapters.get(platform_type)
         if adapter is not None:
             return adapter
         platform = _BY_TYPE.get(platform_type)
-        if platform is None:
-            known = ", ".join(one.platform_type for one in PLATFORMS)
-            raise UnknownPlatform(platform_type=platform_type[:50], known=known, field=field)
-        if platform.connects == "file":
+        if platform is not None and platform.connects == "file":
             raise FileOnly(name=platform.name, field=field)
-        raise NotAvailable(name=platform.name, known=", ".join(self.adapters), field=field)
+        known = ", ".join(one.platform_type for one in PLATFORMS)
+        raise UnknownPlatform(platform_type=platform_type[:50], known=known, field=field)
 
 
 def registry(adapters: Sequence[Adapter]) -> Registry:
