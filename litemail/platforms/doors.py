@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from litemail.kit.actor import Mode
 from litemail.kit.outbound import VENDOR, Guard, PublicOnly
@@ -35,11 +36,17 @@ class Doors:
             limits = twin_limits(limits, await self.twin_rate(workspace_id, platform_type))
         async with _for_platforms(self.guards[mode]).http_client() as client:
             if mode == "live" and adapter.declaration.live is None:
-                own = (url or "").rstrip("/")
+                own = _origin(url or "")
                 site = Site(api=own, login=own)
             else:
                 site = self.sites(mode, workspace_id, platform_type)
             yield Reach(client, site, Pacer(limits)), limits
+
+
+def _origin(url: str) -> str:
+    """Without the path, which is that of whatever page somebody copied the URL from."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _for_platforms(guard: Guard) -> Guard:

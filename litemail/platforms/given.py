@@ -33,8 +33,8 @@ def faults(given: GivenAccount, adapter: Adapter, *, mode: Mode) -> Iterator[Det
     has_login = given.platform_email is not None and given.platform_pass is not None
     for each in declared.values():
         needed = each.field not in (*_OPTIONAL, *_LOGIN) and not (each.field == "api_key" and has_login)
-        if each.field == "url" and mode == "sandbox":
-            continue  # the twin stands in for any address
+        if each.field == "url":
+            continue  # `url_faults` tells
         if needed and getattr(given, each.field) is None:
             yield Detail(each.field, f"{name} needs this: {each.label}, found at {each.where}")
     if given.platform_pass is not None and given.platform_email is None:
@@ -50,15 +50,24 @@ def faults(given: GivenAccount, adapter: Adapter, *, mode: Mode) -> Iterator[Det
 
 
 def url_faults(url: str | None, adapter: Adapter, *, mode: Mode, field: str) -> Iterator[Detail]:
-    """In a sandbox the twin stands in for any platform, so a URL only has to be one."""
+    """In a sandbox the twin stands in for any platform, so a URL need not be given and only has to be one.
+
+    Whether its host may be reached is for the guard to say, which looks at the address.
+    """
+    live = adapter.declaration.live
     if url is None:
+        if mode == "live" and live is None:
+            yield from (
+                Detail(field, f"{adapter.declaration.name} needs this: {each.label}. {each.where}")
+                for each in adapter.declaration.credentials
+                if each.field == "url"
+            )
         return
     try:
         target = check_url(url)
     except OutboundError as error:
         yield Detail(field, str(error))
         return
-    live = adapter.declaration.live
     if (
         mode == "live"
         and live is not None

@@ -1,0 +1,60 @@
+"""Where a platform is that each customer has an instance of."""
+
+import pytest
+
+from litemail.app import vendors
+from litemail.kit.actor import Mode
+from litemail.kit.outbound import CUSTOMER_MAIL, Guard
+from litemail.platforms import Doors, url_faults
+from litemail.providers.platform import Site, registry
+
+PLATFORMS = registry(vendors.adapters())
+
+
+def said(url: str | None, *, mode: Mode = "live", platform_type: str = "emailbison") -> str:
+    found = url_faults(url, PLATFORMS.get(platform_type), mode=mode, field="platform_url")
+    return "; ".join(f"{fault.field}: {fault.message}" for fault in found)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        (None, "platform_url: EmailBison needs this: Address of your instance"),
+        ("http://dedi.emailbison.com", "https"),
+        ("https://10.0.0.1", "10.0.0.1"),
+        ("https://127.0.0.1:8443/", "127.0.0.1"),
+        ("https://[::1]/", "::1"),
+        ("https://user@dedi.emailbison.com", "user name"),
+        ("dedi.emailbison.com", "https"),
+        ("https://", "host"),
+    ],
+)
+def test_an_instance_needs_a_public_address_over_https(url: str | None, words: str) -> None:
+    assert words in said(url)
+
+
+def test_a_good_address_is_taken_and_in_a_sandbox_none_is_needed() -> None:
+    assert said("https://dedi.emailbison.com/login") == ""
+    assert said(None, mode="sandbox") == ""
+    assert "https" in said("ftp://x", mode="sandbox")
+
+
+def test_other_platforms_need_no_address_and_take_only_their_own() -> None:
+    assert said(None, platform_type="smartlead") == ""
+    assert said("https://server.smartlead.ai/api", platform_type="smartlead") == ""
+    assert "leave it out" in said("https://smartlead.example.com", platform_type="smartlead")
+
+
+async def test_calls_go_to_the_host_of_the_address_whatever_page_it_was_copied_from() -> None:
+    async def no_rate(workspace_id: str, platform_type: str) -> int | None:
+        raise AssertionError
+
+    def no_site(mode: Mode, workspace_id: str, platform_type: str) -> Site:
+        raise AssertionError
+
+    doors = Doors({"live": Guard(policy=CUSTOMER_MAIL)}, no_site, no_rate)
+    adapter = PLATFORMS.get("emailbison")
+    url = "https://dedi.emailbison.com:8443/login?next=/"
+    async with doors.open(adapter, mode="live", workspace_id="ws_1", url=url) as (reach, limits):
+        assert reach.site == Site("https://dedi.emailbison.com:8443", "https://dedi.emailbison.com:8443")
+        assert limits == adapter.declaration.limits
