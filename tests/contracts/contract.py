@@ -142,7 +142,7 @@ class Contract:
     def answer_faults(self, method: str, path: str, status: int, body: bytes) -> list[str]:
         operation = self.operation(method, path)
         if operation is None:
-            return [] if status == 404 else [f"{method} {path} is not in the contract and answers {status}"]
+            return [] if status in (404, 405) else [f"{method} {path} is not in the contract and answers {status}"]
         documented = operation["responses"].get(str(status))
         if documented is None and status not in self.manner.everywhere:
             return [f"{method} {path} answers {status}, which is not documented"]
