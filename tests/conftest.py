@@ -29,6 +29,7 @@ from litemail.kit.ports import PortBook
 from litemail.kit.secrets import Secrets
 from litemail.mailboxes.schemas import MailAccess
 from litemail.platforms import Doors
+from litemail.protocols.record_types import Record, RecordType
 from litemail.providers import mailhost
 from litemail.providers.dns import FixedParent, Resolvers
 from litemail.providers.dns.publishing import cloudflare, powerdns, providers
@@ -36,7 +37,7 @@ from litemail.providers.payments import Gateways
 from litemail.providers.payments.sandbox import PayLinks, SandboxGateway
 from litemail.providers.platform import Site, registry
 from litemail.providers.registrar import Registrars
-from litemail.servers.dns import Zones, follow
+from litemail.servers.dns import ZoneData, Zones, follow
 from litemail.servers.dns import serve as serve_dns
 from litemail.servers.dns.backend import REGISTRY, ZONES, DatabaseBackend
 from litemail.servers.sandbox import api as sandbox_api
@@ -54,6 +55,14 @@ MAIL_HOSTNAME = "mail.litemail.test"
 REDIRECT_ADDRESSES = ("192.0.2.80", "2001:db8::80")
 PAY_LINKS = PayLinks(lambda: "http://litemail.test", b"the key of pay links")
 GATEWAY_SECRET = b"the secret that the sandbox's gateway signs with"
+OWN_ZONE = ZoneData(
+    name="litemail.test",
+    serial=1,
+    primary_ns=NAME_SERVER_POOL[0],
+    contact="hostmaster@litemail.test",
+    name_servers=NAME_SERVER_POOL[:2],
+    records=tuple(Record(RecordType.A, name, "127.0.0.1") for name in ("mail", "ns01", "ns02")),
+)
 MIGRATIONS = Path(api.__file__).parent.parent / "migrations"
 
 _connect = socket.socket.connect
@@ -218,7 +227,7 @@ async def dns_server(database: Database) -> AsyncIterator[Dns]:
     listener = Listener(database.system_url, channels=(ZONES, REGISTRY))
     zones, loaded = Zones(), asyncio.Event()
     async with listener.running():
-        backend = DatabaseBackend(database, listener, contact="hostmaster@litemail.test")
+        backend = DatabaseBackend(database, listener, contact="hostmaster@litemail.test", own=[OWN_ZONE])
         feed = asyncio.create_task(follow(backend, zones, loaded=loaded))
         server = await serve_dns("127.0.0.1", 0, zones)
         await loaded.wait()

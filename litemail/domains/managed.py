@@ -2,23 +2,56 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
+from litemail.domains.queries import Policy
 from litemail.protocols import dmarc, names, spf
 from litemail.protocols.dkim import txt_name
 from litemail.protocols.record_types import Record, RecordType
 
+MX_PRIORITY = 10
+DMARC_NAME = "_dmarc"
 
-def managed_records(*, mail_hostname: str) -> tuple[Record, ...]:
-    """Where mail goes (MX), who may send it (SPF), what receivers do with other mail and whom they tell (DMARC).
 
-    Nothing is refused by DMARC before the domain's owner asks for it: `p=none`.
+class Dmarc(msgspec.Struct, frozen=True):
+    """What a domain's owner asked for. Without `rua` we get the reports.
+
+    Nothing is refused before the owner asks for it: `p=none`.
     """
-    reports = dmarc.report_uri(f"dmarc-reports@{mail_hostname}")
-    policy = dmarc.DmarcRecord(dmarc.Policy.NONE, rua=(reports,))
+
+    policy: Policy = "none"
+    subdomain_policy: Policy | None = None
+    pct: int = 100
+    rua: list[str] | None = None
+
+    def text(self, *, mail_hostname: str) -> str:
+        addresses = self.rua or [f"dmarc-reports@{mail_hostname}"]
+        subdomain_policy = None if self.subdomain_policy is None else dmarc.Policy(self.subdomain_policy)
+        return str(
+            dmarc.DmarcRecord(
+                dmarc.Policy(self.policy),
+                subdomain_policy=subdomain_policy,
+                pct=self.pct,
+                rua=tuple(map(dmarc.report_uri, addresses)),
+            )
+        )
+
+
+NOTHING_ASKED = Dmarc()
+
+
+def managed_records(*, mail_hostname: str, asked: Dmarc = NOTHING_ASKED) -> tuple[Record, ...]:
+    """Where mail goes (MX), who may send it (SPF), what receivers do with other mail and whom they tell (DMARC)."""
     return (
-        Record(RecordType.MX, "@", mail_hostname, priority=10),
-        Record(RecordType.TXT, "@", str(spf.record(mx=True))),
-        Record(RecordType.TXT, "_dmarc", str(policy)),
+        Record(RecordType.MX, "@", mail_hostname, priority=MX_PRIORITY),
+        Record(RecordType.TXT, "@", spf_text()),
+        Record(RecordType.TXT, DMARC_NAME, asked.text(mail_hostname=mail_hostname)),
     )
+
+
+def spf_text() -> str:
+    """Our mail host sends, nobody else does."""
+    return str(spf.record(mx=True))
 
 
 def dkim_records(keys: Sequence[tuple[str, str]], *, domain: str) -> tuple[Record, ...]:
