@@ -140,13 +140,16 @@ async def insert_mailboxes(tx: Tx, rows: Sequence[NewMailbox], *, workspace_id: 
 
 
 async def taken_addresses(tx: Tx, emails: Sequence[str]) -> set[str]:
+    """Those that are mailboxes or aliases."""
     # One look into the index for each, whatever PostgreSQL believes: before it has counted a workspace that grows, it
     # takes reading all of it for as cheap.
     return set(
         await tx.values(
             str,
             """SELECT found.email FROM unnest(%(emails)s::text[]) AS given (email), LATERAL (
-                   SELECT email FROM mailboxes WHERE email = given.email AND removed_at IS NULL LIMIT 1
+                   (SELECT email FROM mailboxes WHERE email = given.email AND removed_at IS NULL LIMIT 1)
+                   UNION ALL
+                   (SELECT address FROM mailbox_aliases WHERE address = given.email AND active LIMIT 1)
                ) AS found""",
             emails=list(emails),
         )
@@ -286,16 +289,10 @@ async def find_sign_in(tx: Tx, email: str) -> SignInRow | None:
     return await tx.find(
         SignInRow,
         """SELECT m.id AS mailbox_id, m.workspace_id, m.status, m.password_hash,
-                  ARRAY(SELECT id FROM app_passwords WHERE mailbox_id = m.id ORDER BY id) AS app_ids,
+                  ARRAY(SELECT id::text FROM app_passwords WHERE mailbox_id = m.id ORDER BY id) AS app_ids,
                   ARRAY(SELECT hash FROM app_passwords WHERE mailbox_id = m.id ORDER BY id) AS app_hashes
            FROM mailboxes m WHERE m.email = %(email)s AND m.removed_at IS NULL AND m.password_hash IS NOT NULL""",
         email=email,
-    )
-
-
-async def find_receiver(tx: Tx, email: str) -> Mailbox | None:
-    return await tx.find(
-        Mailbox, f"SELECT {MAILBOX} FROM mailboxes WHERE email = %(email)s AND removed_at IS NULL", email=email
     )
 
 

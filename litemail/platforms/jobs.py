@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from contextlib import suppress
 
-from litemail.kit.actor import Mode
 from litemail.kit.db import Database
 from litemail.kit.jobs import Job
 from litemail.kit.secrets import Secrets
@@ -26,7 +25,6 @@ async def check_due(*, database: Database) -> None:
                 once=f"platforms.check:{due.id}",
                 account_id=due.id,
                 workspace_id=due.workspace_id,
-                mode=due.mode,
             )
 
 
@@ -38,11 +36,11 @@ async def check(
     doors: Doors,
     account_id: str,
     workspace_id: str,
-    mode: Mode,
 ) -> None:
     """Signs in; `sign_in` notes what the platform says, and tells of it when that has changed."""
     async with database.begin_system("read a platform account") as tx:
         account = await queries.find(tx, account_id, workspace_id=workspace_id)
+        mode = await queries.mode_of(tx, workspace_id)
     if account is None:
         return
     adapter = platforms.get(account.platform_type)

@@ -56,7 +56,6 @@ class Sealed(msgspec.Struct, frozen=True):
 class Due(msgspec.Struct, frozen=True):
     id: str
     workspace_id: str
-    mode: Mode
 
 
 _ACCOUNT = """id, workspace_id, platform_type, platform_email, url, label, wanted_workspace, external_workspace_id,
@@ -291,14 +290,18 @@ async def claim_due(tx: Tx, *, retry_in: float, limit: int) -> list[Due]:
     """Accounts whose login is to be checked; nobody else gets them for `retry_in` seconds."""
     return await tx.all(
         Due,
-        """UPDATE platform_accounts a SET check_at = %(now)s + make_interval(secs => %(retry_in)s)
-           FROM workspaces w
-           WHERE w.id = a.workspace_id AND a.id IN (
+        """UPDATE platform_accounts SET check_at = %(now)s + make_interval(secs => %(retry_in)s)
+           WHERE id IN (
                SELECT id FROM platform_accounts
                WHERE check_at <= %(now)s AND deleted_at IS NULL AND api_key IS NOT NULL
                ORDER BY check_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
-           RETURNING a.id, a.workspace_id, w.mode""",
+           RETURNING id, workspace_id""",
         now=tx.now,
         retry_in=retry_in,
         limit=limit,
     )
+
+
+async def mode_of(tx: Tx, workspace_id: str) -> Mode:
+    mode = await tx.value(str, "SELECT mode FROM workspaces WHERE id = %(id)s", id=workspace_id)
+    return "live" if mode == "live" else "sandbox"

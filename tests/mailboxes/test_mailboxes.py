@@ -233,11 +233,15 @@ async def test_an_app_password_is_the_same_whenever_it_is_asked_for(owner: Owner
     given = []
     for account in (first, first, second):
         async with database.begin_system("test") as tx:
-            given.append(
-                await mailboxes.app_password(
-                    tx, made["id"], platform_account_id=account, label="Instantly", secrets=secrets
-                )
+            handed = await mailboxes.hand_to_platform_account(
+                tx,
+                [made["id"]],
+                platform_account_id=account,
+                label="Instantly",
+                by=owner.person.actor(),
+                secrets=secrets,
             )
+            given.append(handed[made["id"]])
     assert given[0] == given[1] != given[2]
     sign_ins = SignIns(database, secrets)
     for password in (*given, "a chosen password"):
