@@ -5,6 +5,7 @@ from functools import partial
 
 from litemail.domains import (
     asking,
+    check_jobs,
     forwarded_mail,
     keys,
     lifecycle,
@@ -12,6 +13,7 @@ from litemail.domains import (
     proving,
     publishing_jobs,
     publishing_queries,
+    rotation_jobs,
 )
 from litemail.domains.looking import DnsServers, Look, Parents, is_served, look_until
 from litemail.domains.queries import Domain
@@ -81,6 +83,8 @@ async def _activate_once_served(database: Database, domain: Domain, dns_servers:
 
 
 JOBS: dict[str, Job] = {
+    **check_jobs.JOBS,
+    **rotation_jobs.JOBS,
     **publishing_jobs.JOBS,
     "domains.verify": verify,
     "domains.check_due": check_due,
@@ -90,6 +94,8 @@ JOBS: dict[str, Job] = {
 }
 HANDLERS: dict[str, str] = {}
 SCHEDULES = {
+    **check_jobs.SCHEDULES,
+    **rotation_jobs.SCHEDULES,
     **publishing_jobs.SCHEDULES,
     "domains.check_due": "* * * * * */5",
     "domains.forget_removed": "41 3 * * *",
