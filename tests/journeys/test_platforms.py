@@ -10,11 +10,21 @@ from tests.journeys.installation import Customer, customer, installation
 pytestmark = pytest.mark.timeout(180)
 
 BY_LOGIN = {"platform_email": "support@litemail.ai", "platform_pass": "Lite@Mail2024!"}
+BY_KEY = {"platform_api_key": "another-key"}
 WAYS: list[tuple[str, dict[str, Any]]] = [
     ("smartlead", BY_LOGIN),
-    ("smartlead", {"platform_api_key": "another-key"}),
+    ("smartlead", BY_KEY),
     ("emailbison", {"platform_api_key": "12|token", "platform_url": "https://dedi.emailbison.com"}),
+    # It takes Gmail by Google's own sign-in only, and has neither tags nor limits.
+    ("lemlist", {**BY_KEY, "inbox_type": "outlook", "options": {"verify": False, "warmup": True}}),
+    ("salesforge", {**BY_KEY, "options": {"verify": False, "daily_limit": 30}}),
 ]
+"""What differs from the rest."""
+WHERE_KEYS_ARE = {
+    "emailbison": "Developer API",
+    "lemlist": "Settings → Integrations",
+    "salesforge": "Settings → API",
+}
 ENDED = ("completed", "completed_with_errors", "failed")
 
 
@@ -22,22 +32,23 @@ async def test_inboxes_are_connected_to_each_platform(tmp_path: Path) -> None:
     with installation(tmp_path) as house:
         house.start("serve")
         async with customer(house.url) as me:
-            for number, (platform_type, credentials) in enumerate(WAYS):
-                await _connects(me, platform_type, credentials, number)
+            for number, (platform_type, way) in enumerate(WAYS):
+                await _connects(me, platform_type, way, number)
+            await _refuses_gmail_at_lemlist(me)
             await _tells_what_is_wrong(me)
 
 
-async def _connects(me: Customer, platform_type: str, credentials: dict[str, Any], number: int) -> None:
+async def _connects(me: Customer, platform_type: str, way: dict[str, Any], number: int) -> None:
     good, bad = f"good{number}@getbrandmerge.com", f"bad{number}@getbrandmerge.com"
     order = {
         "platform_type": platform_type,
-        **credentials,
         "inbox_type": "gmail",
         "inboxes": [
             {"email": good, "pass": "Caroline@Thompson2025", "first_name": "Caroline"},
             {"email": bad, "pass": "wrong-password"},
         ],
         "options": {"verify": False, "warmup": True, "tags": ["Agency"], "daily_limit": 30},
+        **way,
     }
     connection = await me.call("POST", "/v1/connect-inbox", order, expect=200)
     path = f"/v1/connect-inbox/{connection['id']}"
@@ -54,6 +65,16 @@ async def _connects(me: Customer, platform_type: str, credentials: dict[str, Any
     assert (repeated["status"], repeated["already"]) == ("connected", True)
 
 
+async def _refuses_gmail_at_lemlist(me: Customer) -> None:
+    inboxes = [{"email": "caroline@getbrandmerge.com", "pass": "Caroline@Thompson2025"}]
+    order = {"platform_type": "lemlist", **BY_KEY, "inbox_type": "gmail", "inboxes": inboxes}
+    connection = await me.call("POST", "/v1/connect-inbox", order, expect=200)
+    await me.until(f"/v1/connect-inbox/{connection['id']}", "failed")
+    [inbox] = (await me.call("GET", f"/v1/connect-inbox/{connection['id']}/inboxes"))["data"]
+    assert inbox["error"]["code"] == "platform.rejected"
+    assert "Google" in inbox["error"]["action"]
+
+
 async def _tells_what_is_wrong(me: Customer) -> None:
     """A key that is refused, and a password where none is taken."""
     inboxes = [{"email": "caroline@getbrandmerge.com", "pass": "x"}]
@@ -63,11 +84,9 @@ async def _tells_what_is_wrong(me: Customer) -> None:
         done = await me.until(f"/v1/connect-inbox/{refused['id']}", *ENDED)
         [inbox] = (await me.call("GET", f"/v1/connect-inbox/{refused['id']}/inboxes"))["data"]
         assert (done["status"], inbox["error"]["code"]) == ("failed", "platform.bad_credentials")
-    answer = await me.call(
-        "POST",
-        "/v1/connect-inbox",
-        {"platform_type": "emailbison", **BY_LOGIN, "inbox_type": "gmail", "inboxes": inboxes},
-        expect=422,
-    )
-    assert answer["code"] == "platform.login_not_offered"
-    assert "Developer API" in str(answer)
+    for platform_type, where in WHERE_KEYS_ARE.items():
+        order = {"platform_type": platform_type, **BY_LOGIN, "inbox_type": "gmail", "inboxes": inboxes}
+        answer = await me.call("POST", "/v1/connect-inbox", order, expect=422)
+        assert answer["code"] == "platform.login_not_offered"
+        assert "platform_api_key" in str(answer)
+        assert where in str(answer)
