@@ -42,7 +42,7 @@ from litemail.providers.platform.errors import InboxSignInRefused, PlatformError
 from litemail.providers.platform.http import Answer, Caller, Method
 from litemail.providers.platform.identity import require_header_safe
 from litemail.providers.platform.pacing import Limits
-from litemail.providers.platform.sender_name import renamed, sender_name
+from litemail.providers.platform.sender_name import renamed, renames, sender_name
 from litemail.providers.platform.unoffered import Unoffered
 
 Shape = TypeVar("Shape")
@@ -123,9 +123,9 @@ class EmailBisonSession(Unoffered):
     async def update(self, email: str, changes: Changes) -> None:
         if changes == Changes():
             return
-        sender = await self._must_find(email)
-        body = wire.ChangeSender(renamed(sender.name, changes), changes.daily_limit)
-        await self._call("PATCH", f"/sender-emails/{sender.id}", wire.OneSender, body=body)
+        name = renamed((await self._must_find(email)).name, changes) if renames(changes) else None
+        path = f"/sender-emails/{await self._id_of(email)}"
+        await self._call("PATCH", path, wire.OneSender, body=wire.ChangeSender(name, changes.daily_limit))
 
     async def set_warmup(self, emails: Sequence[str], *, on: bool) -> None:
         ids = {email: await self._id_of(email) for email in emails}

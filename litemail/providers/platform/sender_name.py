@@ -7,10 +7,12 @@ def sender_name(inbox: InboxToAdd) -> str:
     return _joined(inbox.first_name, inbox.last_name)
 
 
-def renamed(current: str, changes: Changes) -> str | None:
-    """The name after the changes; None when they leave it. The first word of `current` counts as the first name."""
-    if changes.first_name is None and changes.last_name is None:
-        return None
+def renames(changes: Changes) -> bool:
+    return changes.first_name is not None or changes.last_name is not None
+
+
+def renamed(current: str, changes: Changes) -> str:
+    """The name after the changes. The first word of `current` counts as the first name."""
     first, _, last = current.partition(" ")
     return _joined(
         first if changes.first_name is None else changes.first_name,

@@ -33,7 +33,7 @@ from litemail.providers.platform.errors import InboxSignInRefused, PlatformError
 from litemail.providers.platform.http import Answer, Caller, Method
 from litemail.providers.platform.identity import require_header_safe
 from litemail.providers.platform.pacing import Limits
-from litemail.providers.platform.sender_name import renamed, sender_name
+from litemail.providers.platform.sender_name import renamed, renames, sender_name
 from litemail.providers.platform.smartlead_answers import (
     NAME,
     is_absent,
@@ -111,9 +111,9 @@ class SmartleadSession:
     async def update(self, email: str, changes: Changes) -> None:
         if changes == Changes():
             return
-        account = await self._must_find(email)
-        body = wire.ChangeAccount(renamed(account.from_name, changes), changes.daily_limit)
-        await self._change("POST", f"/email-accounts/{account.id}", body)
+        name = renamed((await self._must_find(email)).from_name, changes) if renames(changes) else None
+        path = f"/email-accounts/{await self._id_of(email)}"
+        await self._change("POST", path, wire.ChangeAccount(name, changes.daily_limit))
 
     async def update_credentials(self, inbox: InboxToAdd) -> None:
         """Saves the account again under its number. Its name and warm-up go along as they are, since both must."""
