@@ -33,6 +33,8 @@ TYPES: dict[str, str] = {
     "mailbox.activated": "A mailbox receives, sends and can be signed in to.",
     "mailbox.updated": "Names, signature or tags of a mailbox were changed.",
     "mailbox.password_changed": "A mailbox has another password.",
+    "mailbox.alias_created": "A mailbox has another address.",
+    "mailbox.alias_deleted": "A mailbox has lost one of its other addresses.",
     "mailbox.removed": "A mailbox was removed; its mail is kept.",
     "mailbox.credentials_read": "Somebody read the password of a mailbox.",
     "mailbox.credentials_handed_over": "A mailbox was handed to a sending platform or into a file, with an app "

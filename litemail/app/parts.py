@@ -84,6 +84,7 @@ async def mail_part(house: House) -> AsyncIterator[Mapping[str, int]]:
         mail_root=house.mail_root,
         txt_lookup=TxtLookup(lambda: (settings.reachable_host, house.ports["dns"])),
         daily_limit=settings.mailbox_daily_limit,
+        forwarding_limit=settings.forwarding_daily_limit,
         delivered=store.delivered,
     )
     async with AsyncExitStack() as stack:

@@ -14,7 +14,7 @@ from litemail.kit.errors import Detail, Invalid
 from litemail.kit.pagination import Page, PageRequest
 from litemail.kit.secrets import Secrets
 from litemail.kit.wire import Given, one_or_many, operation
-from litemail.mailboxes import app_password_api, creating, removing, service
+from litemail.mailboxes import alias_api, app_password_api, creating, removing, service
 from litemail.mailboxes.queries import Filter, Status
 from litemail.mailboxes.schemas import (
     Credentials,
@@ -306,4 +306,5 @@ ROUTES: list[HTTPRouteHandler] = [
     resume_mailbox,
     read_credentials,
     *app_password_api.ROUTES,
+    *alias_api.ROUTES,
 ]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from litemail import domains, workspaces
 from litemail.kit.db import Tx
-from litemail.mailboxes import slot_queries
+from litemail.mailboxes import aliases, slot_queries
 from litemail.mailboxes.service import tell
 from litemail.mailboxes.slot_queries import Contract, Follower
 
@@ -38,6 +38,7 @@ async def _remove(tx: Tx, gone: Sequence[Follower], *, workspace_id: str) -> Non
     removed = await slot_queries.remove(tx, [follower.id for follower in gone], at=at)
     places = Counter(follower.domain_id for follower in gone)
     await domains.count_mailboxes(tx, {domain_id: -count for domain_id, count in places.items()})
+    await aliases.rest(tx, [mailbox.id for mailbox in removed])
     await tell(tx, "mailbox.removed", removed, workspace_id=workspace_id)
 
 

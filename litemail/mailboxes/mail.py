@@ -9,22 +9,9 @@ from litemail.kit.db import Tx
 from litemail.kit.errors import Error, Kind
 from litemail.mailboxes import queries
 from litemail.mailboxes.queries import Owned, SignInRow, Status
-from litemail.protocols.address import Address
 
 USABLE: frozenset[Status] = frozenset({"active", "scheduled_for_removal"})
 """In these states a mailbox receives, sends and is read."""
-
-
-class MailboxUnknown(Error):
-    kind = Kind.NOT_FOUND
-    code = "mailbox.unknown"
-    message = "{email} does not exist."
-
-
-class MailboxDisabled(Error):
-    kind = Kind.FORBIDDEN
-    code = "mailbox.disabled"
-    message = "{email} is {status}."
 
 
 class SendingLimitReached(Error):
@@ -38,16 +25,6 @@ class SendingLimitReached(Error):
 class Receiver(msgspec.Struct, frozen=True):
     mailbox_id: str
     email: str
-
-
-async def receiver(tx: Tx, to: Address) -> Receiver:
-    """Who gets mail to this address. Raises MailboxUnknown, MailboxDisabled."""
-    row = await queries.find_receiver(tx, str(to))
-    if row is None:
-        raise MailboxUnknown(email=to)
-    if row.status not in USABLE:
-        raise MailboxDisabled(email=to, status=row.status)
-    return Receiver(row.id, row.email)
 
 
 async def find_sign_in(tx: Tx, email: str) -> SignInRow | None:

@@ -9,7 +9,7 @@ from litemail import domains, subscriptions, workspaces
 from litemail.kit.clock import rfc3339
 from litemail.kit.db import Tx
 from litemail.kit.errors import Error, Kind
-from litemail.mailboxes import queries, slot_queries
+from litemail.mailboxes import aliases, queries, slot_queries
 from litemail.mailboxes.creating import AddressTaken, Buying, DomainNotUsable, hash_soon, take_slots
 from litemail.mailboxes.queries import Mailbox
 from litemail.mailboxes.service import MailboxNotFound, get, lock, tell, workspace
@@ -89,6 +89,7 @@ async def remove_now(tx: Tx, mailbox_id: str) -> Mailbox:
         await subscriptions.release_slots(tx, [before.subscription_id], scheduled=scheduled)
     (removed,) = await slot_queries.remove(tx, [mailbox_id], at=await workspaces.time_of(tx, workspace(tx)))
     await domains.count_mailbox(tx, before.domain_id, by=-1)
+    await aliases.rest(tx, [mailbox_id])
     await tell(tx, "mailbox.removed", [removed])
     return removed
 
@@ -103,6 +104,7 @@ async def restore(tx: Tx, mailbox_id: str, *, buying: Buying) -> Mailbox:
     (subscription_id,) = await take_slots(tx, 1, buying=buying)
     restored = await slot_queries.restore(tx, mailbox_id, subscription_id=subscription_id)
     await domains.count_mailbox(tx, removed.domain_id, by=1)
+    await aliases.wake(tx, mailbox_id)
     await hash_soon(tx, [restored])
     await tell(tx, "mailbox.restored", [restored])
     return restored

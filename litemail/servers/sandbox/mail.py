@@ -79,5 +79,8 @@ class SmtpTwin:
     async def deliver(self, delivery: smtp.Delivery, message: bytes) -> None:
         pass
 
+    async def forward(self, forward: smtp.Forward, outgoing: smtp.Outgoing) -> None:
+        pass
+
     async def txt(self, name: str) -> str | None:  # noqa: ARG002 - nothing is checked
         return None

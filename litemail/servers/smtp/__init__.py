@@ -3,9 +3,12 @@
 The engine knows no database: `interface` says what it asks of the program around it.
 """
 
+from litemail.servers.smtp.interface import CannotForward as CannotForward
 from litemail.servers.smtp.interface import Deliver as Deliver
 from litemail.servers.smtp.interface import Delivery as Delivery
+from litemail.servers.smtp.interface import Forward as Forward
 from litemail.servers.smtp.interface import MxBackend as MxBackend
+from litemail.servers.smtp.interface import Outgoing as Outgoing
 from litemail.servers.smtp.interface import OverLimit as OverLimit
 from litemail.servers.smtp.interface import Reason as Reason
 from litemail.servers.smtp.interface import Refuse as Refuse

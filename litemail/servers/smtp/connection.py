@@ -18,7 +18,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from litemail.kit import local_ca
 from litemail.servers.smtp import sasl
 from litemail.servers.smtp.intake import Intake
-from litemail.servers.smtp.interface import Delivery, Sender, SignInRefused
+from litemail.servers.smtp.interface import Delivery, Forward, Sender, SignInRefused
 from litemail.servers.smtp.listener import SmtpServer
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -42,6 +42,7 @@ class Transaction(Envelope):
         self.key = b""  # of the retry memory
         self.delivered: set[str] = set()  # who has it, when the reply is positive
         self.deliveries: dict[str, Delivery] = {}  # by mailbox: an alias and its mailbox get one copy
+        self.forwards: dict[str, Forward] = {}  # by rule and target, for the same reason
 
     @property
     def reverse_path(self) -> str:

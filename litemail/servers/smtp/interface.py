@@ -18,10 +18,39 @@ class Delivery(msgspec.Struct, frozen=True):
     folder: Path
 
 
+class Forward(msgspec.Struct, frozen=True, kw_only=True):
+    """The message goes on to `target`, because of `address`. `instead` is who gets it when it cannot go on.
+
+    What belongs to the backend (`rule_id`, `domain_id`, `workspace_id`) the engine only hands back.
+    """
+
+    address: Address
+    target: str
+    rule_id: str
+    domain_id: str
+    workspace_id: str
+    instead: Delivery | None = None
+
+    @property
+    def key(self) -> str:
+        return f"{self.rule_id} {self.target}"
+
+
 class Deliver(msgspec.Struct, frozen=True):
-    """The address is ours. No deliveries: the message is taken and dropped."""
+    """The address is ours. Neither deliveries nor forwards: the message is taken and dropped."""
 
     deliveries: tuple[Delivery, ...] = ()
+    forwards: tuple[Forward, ...] = ()
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """A message that goes on: as it came, our trace fields on top. `results` is what was found about its signatures,
+    the value of an Authentication-Results field; `reverse_path` who sent it, empty for a bounce.
+    """
+
+    message: bytes
+    results: str
+    reverse_path: str
 
 
 class Reason(StrEnum):
@@ -67,6 +96,10 @@ class OverLimit(Exception):
         self.reply = reply
 
 
+class CannotForward(Exception):
+    """The message cannot go on now; the text says why."""
+
+
 class MxBackend(Protocol):
     """Any other exception than the named ones is logged and answered with a temporary error."""
 
@@ -76,6 +109,10 @@ class MxBackend(Protocol):
 
     async def deliver(self, delivery: Delivery, message: bytes) -> None:
         """Stores the message; when this returns, it survives a crash. Called for several mailboxes at a time."""
+        ...
+
+    async def forward(self, forward: Forward, outgoing: Outgoing) -> None:
+        """Takes the message to be sent on; when this returns, it survives a crash. Raises CannotForward."""
         ...
 
     async def txt(self, name: str) -> str | None:

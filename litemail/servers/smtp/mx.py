@@ -4,6 +4,7 @@ import secrets
 import ssl
 
 from litemail.kit import clock
+from litemail.protocols import srs
 from litemail.protocols.address import Address, InvalidAddress, parse
 from litemail.protocols.header_fields import header_length
 from litemail.servers.smtp import intake, trace
@@ -29,7 +30,7 @@ class MxHandler:
 
     async def rcpt(self, connection: SmtpConnection, path: str) -> str:
         try:
-            address = Address("postmaster", connection.hostname) if path.lower() == "postmaster" else parse(path)
+            address = _address(path, connection.hostname)
         except InvalidAddress:
             return "553 5.1.3 The address is malformed"
         return await add_recipient(self._backend, connection, address, TEXTS)
@@ -41,11 +42,18 @@ class MxHandler:
         if refusal:
             return refusal
         queue_id = secrets.token_hex(8)
-        if not connection.transaction.deliveries:
+        if not (connection.transaction.deliveries or connection.transaction.forwards):
             return f"250 2.0.0 Ok: {queue_id}"
         source = trace.source_clause(connection.helo, connection.peer)
         incoming = Incoming(content=content, message=content, source=source, queue_id=queue_id, now=clock.now())
         return await deliver(self._backend, connection, incoming)
+
+
+def _address(path: str, hostname: str) -> Address:
+    """Raises InvalidAddress."""
+    if path.lower() == "postmaster":
+        return Address("postmaster", hostname)
+    return srs.parse_path(path) or parse(path)
 
 
 async def serve_mx(

@@ -75,7 +75,7 @@ class SubmissionHandler:
         except OverLimit as error:
             return error.reply
         queue_id = secrets.token_hex(8)
-        if not connection.transaction.deliveries:
+        if not (connection.transaction.deliveries or connection.transaction.forwards):
             return f"250 2.0.0 Ok: {queue_id}"
         now = clock.now()
         domain = authors[0].domain

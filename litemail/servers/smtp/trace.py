@@ -41,12 +41,14 @@ def source_clause(helo: str, address: str) -> str:
     return f"{name} ([{literal}])"
 
 
-def authentication_results(authserv_id: str, results: Sequence[DkimResult]) -> bytes:
-    """RFC 8601 sections 2.2 and 2.7.1. Whatever came from the message is a token, a quoted string or left out."""
+def authentication_results(authserv_id: str, results: Sequence[DkimResult]) -> str:
+    """The value of the field, RFC 8601 sections 2.2 and 2.7.1. Whatever came from the message is a token, a quoted
+    string or left out.
+    """
     lines = [authserv_id, *(_dkim(result) for result in results)]
     if not results:
         lines.append("dkim=none")
-    return ("Authentication-Results: " + ";\r\n\t".join(lines) + "\r\n").encode()
+    return ";\r\n\t".join(lines)
 
 
 def _dkim(result: DkimResult) -> str:

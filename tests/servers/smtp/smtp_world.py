@@ -12,8 +12,11 @@ from litemail.protocols import dkim
 from litemail.protocols.address import Address
 from litemail.protocols.dkim import Algorithm, SigningKey
 from litemail.servers.smtp import (
+    CannotForward,
     Deliver,
     Delivery,
+    Forward,
+    Outgoing,
     OverLimit,
     Reason,
     Refuse,
@@ -28,6 +31,20 @@ RSA = dkim.generate_rsa()
 ED25519 = dkim.generate_ed25519()
 
 
+def forwarding(address: Address) -> Deliver:
+    """A copy for al and to outside, outside instead of al, outside alone."""
+    al = Delivery("al", Path("/mail/al"))
+    forward = Forward(
+        address=address,
+        target=f"{address.local}@outside.test",
+        rule_id="rule",
+        domain_id="dom",
+        workspace_id="ws",
+        instead=al if address.local == "redirect" else None,
+    )
+    return Deliver((al,) if address.local == "copy" else (), (forward,))
+
+
 class Backend:
     """`al`, `bo`, `cy` at `ours.test` have mailboxes; `alias` is `al` too; `drop` takes mail and forgets it."""
 
@@ -38,6 +55,7 @@ class Backend:
             "e1._domainkey.ours.test": dkim.txt_value(ED25519),
         }
         self.broken: set[str] = set()
+        self.forwarded: dict[str, list[Outgoing]] = defaultdict(list)
         self.before_delivery: Callable[[], Awaitable[object]] | None = None
         self.admitted: list[tuple[str, int]] = []
         self.over_limit = False
@@ -58,6 +76,8 @@ class Backend:
             raise RuntimeError("the database is gone")
         if address.local == "drop":
             return Deliver()
+        if address.local in {"copy", "redirect", "elsewhere"}:
+            return forwarding(address)
         name = {"alias": "al", "postmaster": "al"}.get(address.local, address.local)
         if name not in {"al", "bo", "cy"} and not name.startswith("load"):
             return Refuse(Reason.UNKNOWN_USER)
@@ -69,6 +89,11 @@ class Backend:
         if delivery.mailbox_id in self.broken:
             raise OSError("disk full")
         self.stored[delivery.mailbox_id].append(message)
+
+    async def forward(self, forward: Forward, outgoing: Outgoing) -> None:
+        if forward.target in self.broken:
+            raise CannotForward("1,000 messages were forwarded today")
+        self.forwarded[forward.target].append(outgoing)
 
     async def txt(self, name: str) -> str | None:
         return self.records.get(name)
