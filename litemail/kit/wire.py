@@ -49,12 +49,13 @@ def operation(
     request_models: tuple[type[RequestModel], ...] = (),
     description: str | None = None,
     also: str | None = None,
+    takes: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """What every route says of itself, as keyword arguments for Litestar's decorators.
 
     `errors` are the codes it can answer beyond those of every call; `example` is a true answer of its success,
     `request_example` a body that leads to it; `request_models` are what a body can be where `one_or_many` reads it;
-    `also` is another media type that its success can have.
+    `also` is another media type that its success can have, `takes` those of a body that is not JSON.
     """
     return {
         "summary": summary,
@@ -67,6 +68,7 @@ def operation(
             "request_example": request_example,
             "request_models": request_models,
             "also": also,
+            "takes": takes,
         },
     }
 

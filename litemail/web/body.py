@@ -34,10 +34,10 @@ async def check_body(connection: ASGIConnection[Any, Any, Any, Any], handler: Ba
     if not body:
         return
     given = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
-    taken = handler.opt.get("content_type", _JSON)
-    if given != taken:
-        raise UnsupportedMediaType(given=given or "(none)", taken=taken)
-    if taken == _JSON:
+    taken = handler.opt.get("takes") or (_JSON,)
+    if given not in taken:
+        raise UnsupportedMediaType(given=given or "(none)", taken=" or ".join(taken))
+    if given == _JSON:
         tree = await _decode(connection)
         if b"\\u0000" in body:
             _refuse_nul(tree)

@@ -124,6 +124,11 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler, method: str)
     if (given := operation.get("requestBody")) is not None:
         optional = [_drop_null(content) for content in given["content"].values()]
         given["required"] = not any(optional)
+    if takes := handler.opt.get("takes"):
+        operation["requestBody"] = {
+            "required": True,
+            "content": {media_type: {"schema": {"type": "string"}} for media_type in takes},
+        }
     if (request := handler.opt.get("request_example")) is not None and "requestBody" in operation:
         next(iter(operation["requestBody"]["content"].values()))["examples"] = {"request": {"value": request}}
     if not public:

@@ -172,6 +172,7 @@ async def export_zone_file(tx: Given[Tx], domain: FromQuery[str]) -> str:
         group="DNS",
         scope=requires("dns:write"),
         errors=("dns.zone_not_found", "dns.bad_zone_file", "dns.zone_file_not_text", "dns.too_many_records"),
+        takes=(ZONE_FILE_TYPE, "text/plain"),
         example={
             "domain": "getbrandmerge.test",
             "dry_run": True,
@@ -197,8 +198,6 @@ async def import_zone_file(
         await zone_files.apply(tx, planned)
     return show_import(planned, dry_run=dry_run)
 
-
-import_zone_file.opt["content_type"] = ZONE_FILE_TYPE
 
 ROUTES: list[HTTPRouteHandler] = [
     list_records,

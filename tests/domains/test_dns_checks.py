@@ -131,7 +131,7 @@ async def test_a_domain_that_is_not_delegated_is_told_so(world: World) -> None:
     assert "at your registrar" in found["checks"]["ns"]["message"]
 
 
-WRONG = [
+WRONG: list[tuple[str, str, dict[str, object] | None, str, str, str]] = [
     ("@", "MX", None, "mx", "missing", "has no MX record"),
     ("@", "MX", {"content": "mx.example.net", "priority": 10}, "mx", "wrong", "name other hosts"),
     ("@", "TXT", None, "spf", "missing", "v=spf1 mx -all"),

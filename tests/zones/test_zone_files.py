@@ -123,6 +123,7 @@ async def test_what_is_no_zone_file_is_refused(
 
 async def test_an_empty_file_changes_nothing(new_owner: NewOwner) -> None:
     owner = await new_owner("empty-file.test")
+    assert (await send(owner, "; nothing\n", content_type="text/plain; charset=utf-8")).status_code == 200
     assert (await send(owner, "; nothing\n")).json()["create"] == []
     assert (await send(owner, b"")).status_code == 200
 
