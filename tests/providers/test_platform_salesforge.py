@@ -282,6 +282,9 @@ async def test_an_inbox_without_a_last_name_has_that_of_its_domain() -> None:
         "imap": {"host": "imap.b.test", "port": 993, "username": "a@b.test", "password": PASSWORD},
         "dailyEmailLimit": 12,
     }
+    account.mailboxes = [MAILBOX]
+    await at(account).update("a@b.test", Changes(last_name=""))
+    assert account.bodies[-1] == {"lastName": "B"}
 
 
 CHANGES: list[tuple[httpx.Response, type[Error] | None, str]] = [

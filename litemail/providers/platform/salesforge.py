@@ -122,7 +122,8 @@ class SalesforgeSession(Unoffered):
         return {email: inbox for email, inbox in read.items() if inbox is not None}
 
     async def update(self, email: str, changes: Changes) -> None:
-        body = wire.Change(changes.first_name, changes.last_name, changes.daily_limit)
+        last_name = None if changes.last_name is None else _last_name(changes.last_name, email)
+        body = wire.Change(changes.first_name, last_name, changes.daily_limit)
         if body != wire.Change():
             answer = await self._change(email, "", body, self.caller)
             self.caller.parse(answer, wire.Mailbox)
@@ -243,12 +244,16 @@ def _connect(inbox: InboxToAdd) -> wire.Connect:
     return wire.Connect(
         address=inbox.email,
         first_name=inbox.first_name,
-        # A last name must be given, and an empty one is taken for none: so sales@acme.com is Sales Acme.
-        last_name=inbox.last_name or inbox.email.partition("@")[2].partition(".")[0].capitalize(),
+        last_name=_last_name(inbox.last_name, inbox.email),
         smtp=_leg(inbox.smtp),
         imap=_leg(inbox.imap),
         daily_email_limit=inbox.daily_limit,
     )
+
+
+def _last_name(given: str, email: str) -> str:
+    """A last name is required, and an empty one is taken for none: so sales@acme.com is Sales Acme."""
+    return given or email.partition("@")[2].partition(".")[0].capitalize()
 
 
 def _leg(server: MailServer) -> wire.Leg:
