@@ -11,6 +11,7 @@ from litemail.providers.platform.errors import (
     Rejected,
 )
 
+_MALFORMED = ("must be", "must not", "must have", "is required", "should not be")
 _SIGN_IN = ("imap", "smtp", "auth", "credential", "password", "login", "sign in")
 _ELSEWHERE = ("another", "elsewhere", "already", "in use", "other user")
 _FULL = ("limit", "maximum", "quota", "upgrade", "plan")
@@ -20,6 +21,8 @@ _SECOND_FACTOR = ("two-factor", "two factor", "2fa", "second factor", "totp", "o
 def refusal(*, name: str, email: str, words: str) -> PlatformError:
     """Why the platform `name` did not take an inbox that is not there afterwards. `words` are fit to be shown."""
     said = words.lower()
+    if any(hint in said for hint in _MALFORMED):  # it speaks of a field, whose name may hold any of the other hints
+        return Rejected(name=name, words=words)
     if any(hint in said for hint in _SIGN_IN):
         return InboxSignInRefused(name=name, email=email, words=words)
     if any(hint in said for hint in _ELSEWHERE):
