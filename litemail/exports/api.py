@@ -198,8 +198,11 @@ async def download_file(
         file = await files.open_(tx, export_id, guards=guards, mail_access=mail_access)
     return Stream(
         files.write(file, database=database, actor=actor, secrets=secrets),
-        media_type=file.media_type,
-        headers={"content-disposition": f'attachment; filename="{file.name}"', "cache-control": "no-store"},
+        headers={
+            "content-type": file.media_type,
+            "content-disposition": f'attachment; filename="{file.name}"',
+            "cache-control": "no-store",
+        },
     )
 
 

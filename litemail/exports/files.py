@@ -30,7 +30,7 @@ from litemail.providers.mailhost import Security
 _PAGE = 4000
 _PART = 64 * 1024
 
-CSV = "text/csv; charset=utf-8; header=present"
+CSV = "text/csv"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
@@ -61,7 +61,7 @@ class File(msgspec.Struct, frozen=True):
 
     @property
     def media_type(self) -> str:
-        return XLSX if is_xlsx(self.export) else CSV
+        return XLSX if is_xlsx(self.export) else f"{CSV}; charset=utf-8; header=present"
 
 
 async def open_(tx: Tx, export_id: str, *, guards: Mapping[Mode, Guard], mail_access: MailAccess) -> File:

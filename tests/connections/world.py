@@ -77,6 +77,7 @@ class Platform:
     most_together: int = 0
     logins: bool = True
     duplicates_refused: bool = True
+    capabilities: frozenset[Capability] = frozenset(Capability)
     pending_reads: int = 0
     """So many reads of each inbox show it as not ready."""
     limits: Limits = field(default_factory=lambda: Limits(10_000, 600_000, concurrency=50, confirm_within=1))
@@ -108,7 +109,7 @@ class Platform:
             name=NAME,
             credentials=(),
             limits=self.limits,
-            capabilities=frozenset(Capability),
+            capabilities=self.capabilities,
             live=Site("https://api.fake.test", "https://app.fake.test"),
             refuses_duplicates=self.duplicates_refused,
             sandbox_twin=True,
@@ -174,11 +175,14 @@ class Session:
         return RemoteInbox(email, email, Standing.PENDING if pending else Standing.CONNECTED)
 
     async def update(self, email: str, changes: Changes) -> None:
-        raise NotImplementedError
+        async with self.platform.call("update", email, self.reach):
+            changed = {name: value for name, value in vars(changes).items() if value is not None}
+            self.platform.inboxes[email] = replace(self.platform.inboxes[email], **changed)
 
     async def update_credentials(self, inbox: InboxToAdd) -> None:
         async with self.platform.call("update_credentials", inbox.email, self.reach):
-            self.platform.inboxes[inbox.email] = inbox
+            before = self.platform.inboxes[inbox.email]
+            self.platform.inboxes[inbox.email] = replace(before, imap=inbox.imap, smtp=inbox.smtp)
 
     async def set_warmup(self, emails: Sequence[str], *, on: bool) -> None:
         async with self.platform.call("warmup", emails[0], self.reach):
