@@ -20,7 +20,17 @@ from litemail.platforms.lease import Lease, Recorder
 from litemail.platforms.pace import Gate, Pace
 from litemail.platforms.service import reach_account, sign_in
 from litemail.platforms.work import MayBeThere, Work, given_up, problem_of
-from litemail.providers.platform import Adapter, RateLimited, Reach, Registry, Session, Standing, TryAgain
+from litemail.providers.platform import (
+    Adapter,
+    Limits,
+    RateLimited,
+    Reach,
+    Registry,
+    Session,
+    Standing,
+    TryAgain,
+    gathered,
+)
 
 Result = TypeVar("Result")
 
@@ -105,6 +115,7 @@ async def _at_platform(
         session = await _unless_cancelled(lease, _sign_in(means, batch, adapter, reach, lease))
         if session is None:
             return
+        session = gathered(session, limits, name=adapter.declaration.name)
         run = HandOver(
             batch_id=batch.id,
             declaration=adapter.declaration,
@@ -113,14 +124,20 @@ async def _at_platform(
             pace=means.pace,
             lease=lease,
             recorder=recorder,
-            # A quarter more than calls may run at once, so that none waits for our own notes.
-            gate=Gate(limits.concurrency + limits.concurrency // 4 + 1),
+            gate=Gate(_places(limits)),
             finishing=Finishing(session, warmup=batch.warmup, tags=batch.tags, pace=means.pace, lease=lease),
         )
         async with asyncio.TaskGroup() as group:
             finishing = group.create_task(run.finishing.run())
             await _all(run, {work: group.create_task(settle(run, work, way)) for work in works})
             finishing.cancel()
+
+
+def _places(limits: Limits) -> int:
+    """How many inboxes may be with the platform at once: a quarter more than calls may run, so that none waits for our
+    own notes, and as many as go in one call.
+    """
+    return max(limits.concurrency + limits.concurrency // 4 + 1, limits.batch, limits.look_together)
 
 
 async def _all(run: HandOver, tasks: Mapping[Thing, asyncio.Task[None]]) -> None:

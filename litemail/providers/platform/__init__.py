@@ -47,6 +47,7 @@ from litemail.providers.platform.errors import UnexpectedAnswer as UnexpectedAns
 from litemail.providers.platform.errors import UnknownPlatform as UnknownPlatform
 from litemail.providers.platform.errors import WorkspaceNotFound as WorkspaceNotFound
 from litemail.providers.platform.errors import WorkspaceRequired as WorkspaceRequired
+from litemail.providers.platform.gathering import gathered as gathered
 from litemail.providers.platform.pacing import Limits as Limits
 from litemail.providers.platform.pacing import Pacer as Pacer
 from litemail.providers.platform.pacing import twin_limits as twin_limits
