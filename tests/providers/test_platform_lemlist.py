@@ -4,7 +4,6 @@ Sources are pages under developer.lemlist.com/api-reference: "add", "test", "rem
 "errors" and "limits" of getting-started, "user" of endpoints/users; "made up" is what only the twin says.
 """
 
-import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,8 +15,6 @@ import pytest
 from litemail.kit.errors import Error
 from litemail.providers import platform
 from litemail.providers.platform import Credentials, MailServer, Session, Standing, lemlist
-from litemail.providers.platform import lemlist_wire as wire
-from litemail.providers.platform.lemlist_team import TeamMailboxes
 from tests.providers import vendor_answers
 from tests.providers.vendor_answers import INBOX, KEY, PASSWORD, json_answer, reach
 
@@ -336,54 +333,3 @@ async def test_secrets_that_lemlist_shows_are_not_kept(secret: str) -> None:
     for text in (json.dumps(str(outcome.error)), raised.value.body):
         assert "5ecret" not in text
         assert "OmtleS01ZWNyZXQ" not in text
-
-
-class Slow:
-    """Readings that end when they are told to."""
-
-    def __init__(self) -> None:
-        self.begun = 0
-        self.go = asyncio.Event()
-
-    async def __call__(self) -> Mapping[str, wire.Mailbox]:
-        self.begun += 1
-        number = self.begun
-        await self.go.wait()
-        return {f"reading{number}": wire.Mailbox("usm", "a@b.test", "CONNECTED")}
-
-
-async def test_those_who_come_during_a_reading_share_the_next_one() -> None:
-    slow = Slow()
-    mailboxes = TeamMailboxes(slow)
-    first = asyncio.create_task(mailboxes.read())
-    while not slow.begun:
-        await asyncio.sleep(0)
-    later = [asyncio.create_task(mailboxes.read()) for _ in range(20)]
-    await asyncio.sleep(0)
-    slow.go.set()
-    assert (await first).keys() == {"reading1"}
-    assert {name for reading in await asyncio.gather(*later) for name in reading} == {"reading2"}
-
-
-async def test_one_who_leaves_takes_nothing_from_the_others_and_the_last_ends_the_reading() -> None:
-    slow = Slow()
-    mailboxes = TeamMailboxes(slow)
-    both = [asyncio.create_task(mailboxes.read()) for _ in range(2)]
-    while not slow.begun:
-        await asyncio.sleep(0)
-    both[0].cancel()
-    await asyncio.sleep(0)
-    assert not both[1].done()
-    both[1].cancel()
-    await asyncio.wait(both)
-    slow.go.set()
-    assert (await mailboxes.read()).keys() == {"reading2"}
-
-
-async def test_a_reading_that_fails_fails_for_all_who_share_it_and_for_nobody_after() -> None:
-    team = Team([MAILBOX], {"GET /team": words(500, "Internal server error")})
-    session = at(team)
-    results = await asyncio.gather(*(session.find(["a@b.test"]) for _ in range(3)), return_exceptions=True)
-    assert all(isinstance(result, platform.Unavailable) for result in results)
-    team.answers = {}
-    assert await session.find(["a@b.test"])

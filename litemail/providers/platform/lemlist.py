@@ -41,13 +41,13 @@ from litemail.providers.platform.lemlist_answers import (
     raise_for_account,
     refusal_of,
 )
-from litemail.providers.platform.lemlist_team import Mailboxes, TeamMailboxes
 from litemail.providers.platform.pacing import Limits
 from litemail.providers.platform.sender_name import sender_name
 from litemail.providers.platform.unoffered import Unoffered
 
 # 20 requests in 2 seconds for a key (developer.lemlist.com, rate limits); what else uses the key needs room too.
-_LIMITS = Limits(per_second=7, per_minute=400, concurrency=20, confirm_within=60)
+# There is no list of mailboxes: they hang off the team's members, so all are read at the cost of one.
+_LIMITS = Limits(per_second=7, per_minute=400, concurrency=20, look_together=1_000, confirm_within=60)
 _TEST_TIMEOUT = 50.0  # it signs in to both servers of the inbox
 _WARMUP_WITHIN = 30.0
 _GOOGLE = ("gmail.com", "googlemail.com")
@@ -62,7 +62,8 @@ def adapter() -> Adapter:
         limits=_LIMITS,
         capabilities=frozenset({Capability.WARMUP, Capability.REMOVE, Capability.LIST}),
         live=Site(api="https://api.lemlist.com", login="https://app.lemlist.com"),
-        refuses_duplicates=True,
+        # It does refuse them, but looking for many first costs less than one refused call for each.
+        refuses_duplicates=False,
         sandbox_twin=True,
         verified_live=False,
     )
@@ -83,21 +84,18 @@ class LemlistSession(Unoffered):
 
     headers: Mapping[str, str]
     workspace: str | None
-    mailboxes: TeamMailboxes = field(init=False)
     working: set[str] = field(default_factory=set)
     """Addresses that passed the test in this session."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "mailboxes", TeamMailboxes(self._read_mailboxes))
 
     async def check(self) -> tuple[PlatformWorkspace, ...]:
         team = await self._team()
         return (choose_workspace(NAME, (PlatformWorkspace(team.id, team.name),), self.workspace),)
 
     async def find(self, emails: Sequence[str]) -> Mapping[str, RemoteInbox]:
-        mailboxes = await self.mailboxes.read()
+        mailboxes = await self._mailboxes()
         there = {email: found for email in emails if (found := mailboxes.get(email.lower())) is not None}
-        return {email: await self._judged(mailbox) for email, mailbox in there.items()}
+        judged = await asyncio.gather(*map(self._judged, there.values()))
+        return dict(zip(there, judged, strict=True))
 
     async def add(self, inboxes: Sequence[InboxToAdd]) -> Sequence[Outcome]:
         return [await self._add(inbox) for inbox in inboxes]
@@ -118,13 +116,13 @@ class LemlistSession(Unoffered):
             raise Unavailable(name=NAME, reason="it does not show its warm-up as switched") from error
 
     async def remove(self, email: str) -> None:
-        found = (await self.mailboxes.read()).get(email.lower())
+        found = (await self._mailboxes()).get(email.lower())
         if found is not None:
             await self._remove(found.id)
 
     async def list_(self) -> AsyncIterator[RemoteInbox]:
-        for found in (await self.mailboxes.read()).values():
-            yield inbox_of(self.caller, found)
+        for mailbox in (await self._mailboxes()).values():
+            yield inbox_of(self.caller, mailbox)
 
     async def _add(self, inbox: InboxToAdd) -> Outcome:
         if _is_google(inbox):
@@ -132,7 +130,7 @@ class LemlistSession(Unoffered):
         caller = self.caller.with_secrets(inbox.imap.password, inbox.smtp.password)
         answer = await self._answer("POST", "/user/email-accounts", body=_account(inbox), caller=caller)
         if answer.status == 400:  # noqa: PLR2004 - also one that is there already
-            found = (await self.mailboxes.read()).get(inbox.email.lower())
+            found = (await self._mailboxes()).get(inbox.email.lower())
             if found is not None:
                 return Accepted(inbox.email, ticket=found.id, already=True)
             return Refused(inbox.email, refusal_of(caller, answer, email=inbox.email))
@@ -177,7 +175,7 @@ class LemlistSession(Unoffered):
             raise self.caller.unexpected(answer, "not ok")
 
     async def _those(self, emails: Sequence[str]) -> list[wire.Mailbox]:
-        mailboxes = await self.mailboxes.read()
+        mailboxes = await self._mailboxes()
         return [found for email in emails if (found := mailboxes.get(email.lower())) is not None]
 
     async def _switch_warmup(self, mailbox_id: str, *, on: bool) -> None:
@@ -192,7 +190,8 @@ class LemlistSession(Unoffered):
     async def _team(self) -> wire.Team:
         return self.caller.parse(await self._answer("GET", "/team"), wire.Team)
 
-    async def _read_mailboxes(self) -> Mailboxes:
+    async def _mailboxes(self) -> Mapping[str, wire.Mailbox]:
+        """All of the team, by address in lower case."""
         found: dict[str, wire.Mailbox] = {}
         for user_id in (await self._team()).user_ids:
             answer = await self._answer("GET", f"/users/{quote(user_id, safe='')}")

@@ -47,10 +47,10 @@ Page = TypeVar("Page", wire.Workspaces, wire.Mailboxes)
 Parameters = Sequence[tuple[str, str]]
 
 # Its limits are not documented; this is slow enough for most, and a 429 is heeded.
-_LIMITS = Limits(per_second=5, per_minute=200, concurrency=10, confirm_within=180)
+_ADDRESSES = 50  # so many fit in a query
+_LIMITS = Limits(per_second=5, per_minute=200, concurrency=10, look_together=_ADDRESSES, confirm_within=180)
 _SIGN_IN_TIMEOUT = 50.0
 _PAGE = 100
-_ADDRESSES = 50  # so many fit in a query
 _MOST_PAGES = 10_000
 
 
@@ -118,8 +118,7 @@ class SalesforgeSession(Unoffered):
         return [await self._add(inbox) for inbox in inboxes]
 
     async def confirm(self, accepted: Sequence[Accepted]) -> Mapping[str, RemoteInbox]:
-        read = {one.email: await self._read(one) for one in accepted}
-        return {email: inbox for email, inbox in read.items() if inbox is not None}
+        return await self.find([one.email for one in accepted])
 
     async def update(self, email: str, changes: Changes) -> None:
         last_name = None if changes.last_name is None else _last_name(changes.last_name, email)
@@ -159,15 +158,6 @@ class SalesforgeSession(Unoffered):
         if mailbox.address.lower() != inbox.email.lower():
             raise caller.unexpected(answer, f"added {inbox.email}, got {mailbox.address}")
         return Accepted(inbox.email, ticket=mailbox.id)
-
-    async def _read(self, accepted: Accepted) -> RemoteInbox | None:
-        answer = await self._answer("GET", await self._path(accepted.ticket))
-        if is_absent(answer):
-            return None
-        mailbox = self.caller.parse(answer, wire.Mailbox)
-        if mailbox.address.lower() != accepted.email.lower():
-            raise self.caller.unexpected(answer, f"asked for {accepted.email}, got {mailbox.address}")
-        return inbox_of(self.caller, mailbox)
 
     async def _change(self, email: str, what: str, body: msgspec.Struct, caller: Caller) -> Answer:
         found = (await self.find([email])).get(email)
