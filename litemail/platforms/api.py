@@ -13,10 +13,10 @@ from litemail.kit.db import Database, Tx
 from litemail.kit.idempotency import Call
 from litemail.kit.pagination import Page, PageRequest
 from litemail.kit.secrets import Secrets
-from litemail.kit.two_steps import in_two_steps
+from litemail.kit.two_steps import ask_then_act
 from litemail.kit.wire import Given, operation
 from litemail.platforms import accounts
-from litemail.platforms.accounts import Draft
+from litemail.platforms.accounts import Verified
 from litemail.platforms.doors import Doors
 from litemail.platforms.schemas import Account, AccountCreate, AccountUpdate, Platform, show_account, show_platforms
 from litemail.providers.platform import Registry
@@ -103,17 +103,19 @@ async def create_account(
     secrets: Given[Secrets],
     call: Given[Call | None],
 ) -> Response[Account]:
-    async def prepare(tx: Tx, _request_key: bytes | None) -> Draft:
-        return await accounts.prepare_create(tx, data.given(data.platform_type), platforms=platforms, secrets=secrets)
+    async def ask() -> Verified:
+        async with begin() as tx:
+            draft = await accounts.prepare_create(
+                tx, data.given(data.platform_type), platforms=platforms, secrets=secrets
+            )
+        return await accounts.verify(draft, doors=doors, mode=actor.mode, workspace_id=actor.workspace_id)
 
-    async def finish(draft: Draft) -> Account:
-        verified = await accounts.verify(draft, doors=doors, mode=actor.mode, workspace_id=actor.workspace_id)
-        async with database.begin(actor) as tx:
-            return show_account(await accounts.store_new(tx, verified, secrets=secrets))
+    async def act(tx: Tx, verified: Verified) -> Account:
+        return show_account(await accounts.store_new(tx, verified, secrets=secrets))
 
-    return await in_two_steps(
-        partial(database.begin, actor), call, prepare, finish, Account, secrets=secrets, status=201
-    )
+    begin = partial(database.begin, actor)
+
+    return await ask_then_act(begin, call, ask, act, Account, secrets=secrets, status=201)
 
 
 @put(
@@ -140,17 +142,17 @@ async def update_account(
     secrets: Given[Secrets],
     call: Given[Call | None],
 ) -> Response[Account]:
-    async def prepare(tx: Tx, _request_key: bytes | None) -> Draft:
-        return await accounts.prepare_update(tx, account_id, data.given(""), platforms=platforms, secrets=secrets)
+    async def ask() -> Verified:
+        async with begin() as tx:
+            draft = await accounts.prepare_update(tx, account_id, data.given(""), platforms=platforms, secrets=secrets)
+        return await accounts.verify(draft, doors=doors, mode=actor.mode, workspace_id=actor.workspace_id)
 
-    async def finish(draft: Draft) -> Account:
-        verified = await accounts.verify(draft, doors=doors, mode=actor.mode, workspace_id=actor.workspace_id)
-        async with database.begin(actor) as tx:
-            return show_account(await accounts.store(tx, verified, secrets=secrets))
+    async def act(tx: Tx, verified: Verified) -> Account:
+        return show_account(await accounts.store(tx, verified, secrets=secrets))
 
-    return await in_two_steps(
-        partial(database.begin, actor), call, prepare, finish, Account, secrets=secrets, status=200
-    )
+    begin = partial(database.begin, actor)
+
+    return await ask_then_act(begin, call, ask, act, Account, secrets=secrets, status=200)
 
 
 @get(

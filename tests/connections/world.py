@@ -27,6 +27,7 @@ from litemail.providers.platform import (
     BadCredentials,
     Capability,
     Changes,
+    CredentialField,
     Credentials,
     Declaration,
     Exchanged,
@@ -107,7 +108,7 @@ class Platform:
         declaration = Declaration(
             platform_type="instantly",
             name=NAME,
-            credentials=(),
+            credentials=(CredentialField("api_key", "API key", "Settings"),),
             limits=self.limits,
             capabilities=self.capabilities,
             live=Site("https://api.fake.test", "https://app.fake.test"),

@@ -1,4 +1,7 @@
-"""Where a platform is that each customer has an instance of."""
+"""The way to a platform: where it is, also where each customer has an instance, and at which pace."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -6,7 +9,7 @@ from litemail.app import vendors
 from litemail.kit.actor import Mode
 from litemail.kit.outbound import CUSTOMER_MAIL, Guard
 from litemail.platforms import Doors, url_faults
-from litemail.providers.platform import Site, registry
+from litemail.providers.platform import Reach, Site, registry
 
 PLATFORMS = registry(vendors.adapters())
 
@@ -45,16 +48,37 @@ def test_other_platforms_need_no_address_and_take_only_their_own() -> None:
     assert "leave it out" in said("https://smartlead.example.com", platform_type="smartlead")
 
 
-async def test_calls_go_to_the_host_of_the_address_whatever_page_it_was_copied_from() -> None:
+def live_doors() -> Doors:
     async def no_rate(workspace_id: str, platform_type: str) -> int | None:
         raise AssertionError
 
-    def no_site(mode: Mode, workspace_id: str, platform_type: str) -> Site:
-        raise AssertionError
+    def site(mode: Mode, workspace_id: str, platform_type: str) -> Site:
+        live = PLATFORMS.get(platform_type).declaration.live
+        assert live
+        return live
 
-    doors = Doors({"live": Guard(policy=CUSTOMER_MAIL)}, no_site, no_rate)
-    adapter = PLATFORMS.get("emailbison")
-    url = "https://dedi.emailbison.com:8443/login?next=/"
-    async with doors.open(adapter, mode="live", workspace_id="ws_1", url=url) as (reach, limits):
-        assert reach.site == Site("https://dedi.emailbison.com:8443", "https://dedi.emailbison.com:8443")
+    return Doors({"live": Guard(policy=CUSTOMER_MAIL)}, site, no_rate)
+
+
+@asynccontextmanager
+async def opened(doors: Doors, platform_type: str, account_id: str, url: str | None = None) -> AsyncIterator[Reach]:
+    adapter = PLATFORMS.get(platform_type)
+    way = doors.open(adapter, mode="live", workspace_id="ws_1", account_id=account_id, url=url)
+    async with way as (reach, limits):
         assert limits == adapter.declaration.limits
+        yield reach
+
+
+async def test_calls_go_to_the_host_of_the_address_whatever_page_it_was_copied_from() -> None:
+    async with opened(live_doors(), "emailbison", "pfa_1", "https://dedi.emailbison.com:8443/login?next=/") as reach:
+        assert reach.site == Site("https://dedi.emailbison.com:8443", "https://dedi.emailbison.com:8443")
+
+
+async def test_an_account_keeps_its_pace_from_job_to_job() -> None:
+    doors = live_doors()
+    paces = []
+    for account_id in ("pfa_1", "pfa_2", "pfa_1"):
+        async with opened(doors, "smartlead", account_id) as reach:
+            paces.append(reach.pacer)
+    assert paces[0] is paces[2]
+    assert paces[0] is not paces[1]
