@@ -17,7 +17,7 @@ from litemail.servers.sandbox import gateway_queries
 from litemail.servers.sandbox.gateway_cards import CARDS
 from litemail.wallet import payments, recharging, settling
 from litemail.workflows import advance_clock
-from tests.conftest import NewPerson, Person
+from tests.conftest import NewPerson, Person, sandbox_market
 
 DETAILS = {
     "first_name": "Ada",
@@ -110,7 +110,11 @@ class Buyer:
         async with self.database.begin_system("test") as tx:
             await workspaces.set_clock_goal(tx, workspace_id, parse_duration(duration))
         await advance_clock.advance_clock(
-            database=self.database, gateways=self.gateways, workspace_id=workspace_id, patience=0
+            database=self.database,
+            gateways=self.gateways,
+            market=sandbox_market(self.database),
+            workspace_id=workspace_id,
+            patience=0,
         )
 
 

@@ -43,16 +43,19 @@ from litemail.servers.dns.backend import REGISTRY, ZONES, DatabaseBackend
 from litemail.servers.sandbox import api as sandbox_api
 from litemail.servers.sandbox import clock_api as sandbox_clock_api
 from litemail.servers.sandbox import pay
+from litemail.servers.sandbox import registrar_api as sandbox_registrar_api
 from litemail.servers.sandbox import wallet_api as sandbox_wallet_api
 from litemail.servers.sandbox.gateway import SqlBooks
 from litemail.servers.sandbox.registrar import SandboxRegistrar
-from litemail.web import api
+from litemail.web import api, confirmations, internal, purchase_page
 from litemail.workflows import sign_up
+from litemail.workflows.purchase_links import PurchaseLinks
 from litemail.workspaces import roles
 
 NAME_SERVER_POOL = tuple(f"ns{number:02}.litemail.test" for number in range(1, 17))
 MAIL_HOSTNAME = "mail.litemail.test"
 REDIRECT_ADDRESSES = ("192.0.2.80", "2001:db8::80")
+PURCHASE_LINKS = PurchaseLinks(lambda: "http://litemail.test", b"the key of purchase links")
 PAY_LINKS = PayLinks(lambda: "http://litemail.test", b"the key of pay links")
 GATEWAY_SECRET = b"the secret that the sandbox's gateway signs with"
 OWN_ZONE = ZoneData(
@@ -279,6 +282,11 @@ class Unheard:
         pass
 
 
+def sandbox_market(database: Database) -> Market:
+    """Where sandboxes buy domains; live workspaces nowhere."""
+    return Market(registrars=Registrars({"sandbox": SandboxRegistrar(database)}), margin=Margin(Decimal(0)))
+
+
 @pytest.fixture(scope="session")
 async def api_resources(
     database: Database,
@@ -308,13 +316,15 @@ async def api_resources(
         "dns_doors": dns_doors,
         "listener": connection_news,
         "gateways": gateways,
-        "market": Market(registrars=Registrars({"sandbox": SandboxRegistrar(database)}), margin=Margin(Decimal(0))),
+        "market": sandbox_market(database),
+        "purchase_links": PURCHASE_LINKS,
+        "sandbox_registrar": SandboxRegistrar(database),
     }
 
 
 @pytest.fixture(scope="session")
 async def client(
-    database: Database, secrets: Secrets, api_resources: dict[str, object]
+    database: Database, secrets: Secrets, gateways: Gateways, api_resources: dict[str, object]
 ) -> AsyncIterator[httpx.AsyncClient]:
     """The API itself, without a socket in between. Sends no credential by itself."""
 
@@ -328,8 +338,18 @@ async def client(
         key_uses=Unheard(),
         ready=ready,
         resources=api_resources,
-        more_routes=[*sandbox_api.ROUTES, *sandbox_clock_api.ROUTES, *sandbox_wallet_api.ROUTES],
-        pages=[pay.router(pay.Desk(database, PAY_LINKS))],
+        more_routes=[
+            *sandbox_api.ROUTES,
+            *sandbox_clock_api.ROUTES,
+            *sandbox_wallet_api.ROUTES,
+            *sandbox_registrar_api.ROUTES,
+        ],
+        pages=[
+            pay.router(pay.Desk(database, PAY_LINKS)),
+            purchase_page.router(purchase_page.Counter(database, PURCHASE_LINKS, gateways)),
+            confirmations.router(database, secrets),
+            internal.router(database, [ipaddress.ip_network("127.0.0.0/8")]),
+        ],
     )
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)  # type: ignore[arg-type]  # other stubs of ASGI
     async with httpx.AsyncClient(transport=transport, base_url="http://litemail.test") as made:

@@ -33,15 +33,17 @@ from litemail.servers.sandbox import api as sandbox_api
 from litemail.servers.sandbox import clock_api as sandbox_clock_api
 from litemail.servers.sandbox import gateway_jobs, pay
 from litemail.servers.sandbox import platforms_api as sandbox_platforms_api
+from litemail.servers.sandbox import registrar_api as sandbox_registrar_api
 from litemail.servers.sandbox import wallet_api as sandbox_wallet_api
 from litemail.servers.sandbox.app import create_app
 from litemail.servers.sandbox.backend import SqlStore
 from litemail.servers.sandbox.behaviour import Sandbox
 from litemail.servers.sandbox.mail import ImapTwin, SmtpTwin
+from litemail.servers.sandbox.registrar import SandboxRegistrar
 from litemail.servers.sign_in import SignIns
 from litemail.servers.smtp.backend import MailboxBackend as SmtpMailboxes
 from litemail.web import api as web_api
-from litemail.web import system
+from litemail.web import confirmations, internal, purchase_page, system
 
 Server = TypeVar("Server")
 Opened = AbstractAsyncContextManager[Mapping[str, int]]
@@ -208,8 +210,16 @@ async def api_part(house: House) -> AsyncIterator[Mapping[str, int]]:
             *sandbox_platforms_api.ROUTES,
             *sandbox_clock_api.ROUTES,
             *sandbox_wallet_api.ROUTES,
+            *sandbox_registrar_api.ROUTES,
         ],
-        pages=[pay.router(pay.Desk(house.database, payments.pay_links(house)))],
+        pages=[
+            pay.router(pay.Desk(house.database, payments.pay_links(house))),
+            purchase_page.router(
+                purchase_page.Counter(house.database, registrars.purchase_links(house), payments.gateways(house))
+            ),
+            confirmations.router(house.database, house.secrets),
+            internal.router(house.database, forwarding.internal_networks(settings)),
+        ],
     )
     async with uses.written_down():
         server = await http_server.serve(
@@ -260,6 +270,8 @@ def _resources(house: House) -> Mapping[str, object]:
     ca = local_ca.ensure(settings.data_dir / "ca")
     platforms = registry(vendors.adapters(login=settings.platform_password_exchange))
     mode_guards = outside.guards(house, ca)
+    name_servers = _name_servers(settings.name_server_domain)
+    market = registrars.market(house)
     own_dns = (settings.reachable_host, house.ports.all().get("dns", settings.dns_port))
     return {
         "listener": house.listener,
@@ -267,8 +279,8 @@ def _resources(house: House) -> Mapping[str, object]:
         "live_policy": settings.live_workspaces,
         "registration_open": settings.registration_open,
         "mail_hostname": settings.mx_hostname,
-        "name_server_pool": _name_servers(settings.name_server_domain),
-        "own_hosts": forwarding.own_hosts(settings, _name_servers(settings.name_server_domain)),
+        "name_server_pool": name_servers,
+        "own_hosts": forwarding.own_hosts(settings, name_servers),
         "redirect_addresses": forwarding.redirect_addresses(settings),
         "mailer": forwarding.mailer(house),
         "public_base": payments.public_base(house),
@@ -282,8 +294,10 @@ def _resources(house: House) -> Mapping[str, object]:
         "twins": SqlStore(house.database),
         "guards": mode_guards,
         "gateways": payments.gateways(house),
-        "market": registrars.market(house),
-        "deliverers": {},
+        "market": market,
+        "deliverers": registrars.deliverers(house, market, name_servers=name_servers),
+        "purchase_links": registrars.purchase_links(house),
+        "sandbox_registrar": SandboxRegistrar(house.database),
         "gateway_hook": payments.gateway_hook(house),
         "doors": outside.doors(house, mode_guards, platforms),
     }

@@ -1,14 +1,19 @@
 """Where domains are bought: the sandbox's own registrar for sandbox workspaces, Amazon Route 53 for live ones."""
 
+from functools import partial
+
+from litemail.app import payments
 from litemail.app.house import House
 from litemail.config import Settings
-from litemail.domains import Margin, Market
+from litemail.domains import PURCHASE, RENEWAL, Margin, Market, Shop, deliver
 from litemail.kit.actor import Mode
 from litemail.kit.errors import Error
 from litemail.kit.outbound import VENDOR, Guard
 from litemail.providers.registrar import Registrar, Registrars
 from litemail.providers.registrar.rdap import Rdap, read_servers
 from litemail.servers.sandbox.registrar import SandboxRegistrar
+from litemail.workflows.fulfil_order import Deliverers
+from litemail.workflows.purchase_links import PurchaseLinks
 
 
 class RegistrarKeysMissing(Error):
@@ -29,6 +34,23 @@ def market(house: House) -> Market:
         margin=Margin(settings.domain_margin),
         rdap=None if path is None else Rdap(read_servers(path), Guard(policy=VENDOR)),
     )
+
+
+def deliverers(house: House, market: Market, *, name_servers: tuple[str, ...]) -> Deliverers:
+    """Who delivers what is ordered, by the kind of order."""
+    settings = house.settings
+    shop = Shop(
+        database=house.database,
+        market=market,
+        name_server_pool=name_servers,
+        mail_hostname=settings.mx_hostname,
+        mailboxes_per_domain=settings.mailboxes_per_domain,
+    )
+    return {PURCHASE: partial(deliver, shop), RENEWAL: partial(deliver, shop)}
+
+
+def purchase_links(house: House) -> PurchaseLinks:
+    return PurchaseLinks(payments.public_base(house), house.secrets.derive("purchase links"))
 
 
 def _route53(settings: Settings) -> Registrar:

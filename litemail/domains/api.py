@@ -11,6 +11,7 @@ from litemail.domains import (
     forwarding,
     forwarding_api,
     lifecycle_api,
+    moving_api,
     refreshing,
     service,
 )
@@ -167,5 +168,6 @@ ROUTES: list[HTTPRouteHandler] = [
     *check_api.ROUTES,
     *forwarding_api.ROUTES,
     *lifecycle_api.ROUTES,
+    *moving_api.ROUTES,
     get_domain,
 ]

@@ -13,6 +13,7 @@ from litemail.domains import (
     proving,
     publishing_jobs,
     publishing_queries,
+    registrar_jobs,
     rotation_jobs,
 )
 from litemail.domains.looking import DnsServers, Look, Parents, is_served, look_until
@@ -86,6 +87,7 @@ JOBS: dict[str, Job] = {
     **check_jobs.JOBS,
     **rotation_jobs.JOBS,
     **publishing_jobs.JOBS,
+    **registrar_jobs.JOBS,
     "domains.verify": verify,
     "domains.check_due": check_due,
     "domains.forget_removed": lifecycle.forget_removed,
@@ -97,6 +99,7 @@ SCHEDULES = {
     **check_jobs.SCHEDULES,
     **rotation_jobs.SCHEDULES,
     **publishing_jobs.SCHEDULES,
+    **registrar_jobs.SCHEDULES,
     "domains.check_due": "* * * * * */5",
     "domains.forget_removed": "41 3 * * *",
 }

@@ -98,7 +98,7 @@ class Unavailable(msgspec.Struct, frozen=True):
     error: Problem
 
 
-async def ask(
+async def ask_to_purchase(
     database: Database,
     actor: Actor,
     wanted: Sequence[Wanted],
@@ -127,7 +127,7 @@ async def ask(
     return Asked(registrar.name, registrar.needs_phone, priced, refused)
 
 
-async def place(tx: Tx, asked: Asked, *, max_charge: int | None) -> Order:
+async def place_purchase(tx: Tx, asked: Asked, *, max_charge: int | None) -> Order:
     """A confirmed order for the names that can be had; the others are in it as failed, for nothing.
 
     Raises AllRejected where there are none, PhoneMissing, and as `orders.place`.
@@ -137,7 +137,7 @@ async def place(tx: Tx, asked: Asked, *, max_charge: int | None) -> Order:
         tx, kind=PURCHASE, lines=asked.lines, items=new_items(asked.priced, asked.refused), max_charge=max_charge
     )
     await note_ordered(tx, order, asked)
-    return await orders.settle_items(tx, order.id, failed=failures(asked.refused))
+    return await settle_refused(tx, order, asked.refused)
 
 
 async def check_asked(tx: Tx, asked: Asked) -> None:
@@ -157,6 +157,14 @@ async def note_ordered(tx: Tx, order: Order, asked: Asked) -> None:
         tx,
         [ordered(order, priced, kind="purchase", registrar=asked.registrar) for priced in asked.priced.values()],
     )
+
+
+async def settle_refused(tx: Tx, order: Order, refused: Mapping[int, tuple[str, Error]]) -> Order:
+    """The order with what it could not hold from the start as failed."""
+    if not refused:
+        return order
+    failures = {_ref(index, name, error): error.problem() for index, (name, error) in refused.items()}
+    return await orders.settle_items(tx, order.id, failed=failures)
 
 
 def ordered(order: Order, priced: Priced, *, kind: Kind, registrar: str) -> Ordered:
@@ -182,10 +190,6 @@ def new_items(priced: Mapping[int, Priced], refused: Mapping[int, tuple[str, Err
     amounts = {index: NewItem(each.name, each.amount) for index, each in priced.items()}
     amounts |= {index: NewItem(_ref(index, name, error), 0) for index, (name, error) in refused.items()}
     return [amounts[index] for index in sorted(amounts)]
-
-
-def failures(refused: Mapping[int, tuple[str, Error]]) -> dict[str, Problem]:
-    return {_ref(index, name, error): error.problem() for index, (name, error) in refused.items()}
 
 
 def unavailable(refused: Mapping[int, tuple[str, Error]]) -> list[Unavailable]:

@@ -11,7 +11,7 @@ from litemail.domains import queries, terms
 from litemail.domains import registrar_queries as registered
 from litemail.domains.availability import Market
 from litemail.domains.lifecycle import NotPurchased
-from litemail.domains.purchasing import Priced, Wanted, cost, failures, new_items, ordered, readable_names
+from litemail.domains.purchasing import Priced, Wanted, cost, new_items, ordered, readable_names, settle_refused
 from litemail.domains.registrar_queries import Held
 from litemail.domains.service import DomainNotFound
 from litemail.kit import bulk
@@ -53,7 +53,7 @@ class AskedToRenew(msgspec.Struct, frozen=True):
         return [line for renewal in self.renewals.values() for line in renewal.priced.lines()]
 
 
-async def ask(database: Database, actor: Actor, wanted: Sequence[Wanted], *, market: Market) -> AskedToRenew:
+async def ask_to_renew(database: Database, actor: Actor, wanted: Sequence[Wanted], *, market: Market) -> AskedToRenew:
     """What renewing costs now."""
     refused: dict[int, tuple[str, Error]] = {}
     readable = readable_names(wanted, refused)
@@ -72,13 +72,14 @@ async def ask(database: Database, actor: Actor, wanted: Sequence[Wanted], *, mar
     return AskedToRenew(renewals, refused)
 
 
-async def place(tx: Tx, asked: AskedToRenew, *, max_charge: int | None = None, ordered_by: str | None = None) -> Order:
+async def place_renewal(
+    tx: Tx, asked: AskedToRenew, *, max_charge: int | None = None, ordered_by: str | None = None
+) -> Order:
     """A confirmed order for the domains that can be renewed; the others are in it as failed, for nothing.
 
     Raises AllRejected where there are none, AlreadyRenewed, and as `orders.place`.
     """
-    if not asked.renewals:
-        bulk.settle({}, {index: error for index, (_, error) in asked.refused.items()}, key="domains")
+    check_asked_to_renew(asked)
     priced = {index: renewal.priced for index, renewal in asked.renewals.items()}
     order = await orders.place(
         tx,
@@ -97,10 +98,16 @@ async def place(tx: Tx, asked: AskedToRenew, *, max_charge: int | None = None, o
     inserted = await registered.insert_ordered(tx, rows)
     if doubled := [row.name for row in rows if row.name not in inserted]:
         raise AlreadyRenewed(names=", ".join(doubled))
-    return await orders.settle_items(tx, order.id, failed=failures(asked.refused))
+    return await settle_refused(tx, order, asked.refused)
 
 
-class Look(msgspec.Struct, frozen=True):
+def check_asked_to_renew(asked: AskedToRenew) -> None:
+    """Raises AllRejected where there is nothing to renew."""
+    if not asked.renewals:
+        bulk.settle({}, {index: error for index, (_, error) in asked.refused.items()}, key="domains")
+
+
+class TermLook(msgspec.Struct, frozen=True):
     """A domain whose term wants looking after, in the time of its workspace."""
 
     held: Held
@@ -108,7 +115,7 @@ class Look(msgspec.Struct, frozen=True):
     now: datetime
 
 
-async def look(tx: Tx, domain_id: str) -> Look | None:
+async def look_at_term(tx: Tx, domain_id: str) -> TermLook | None:
     """What is due for a domain now; None when nothing is, or it is gone. As the system."""
     held = await registered.find_held(tx, domain_id, lock=True)
     if held is None or held.renewal_due_at is None:
@@ -116,10 +123,10 @@ async def look(tx: Tx, domain_id: str) -> Look | None:
     now = await workspaces.time_of(tx, held.workspace_id)
     if held.renewal_due_at > now:
         return None
-    return Look(held, terms.due(held.expires_at, since=held.renewal_due_at, now=now), now)
+    return TermLook(held, terms.due(held.expires_at, since=held.renewal_due_at, now=now), now)
 
 
-async def ask_for_one(look: Look, *, market: Market) -> AskedToRenew:
+async def ask_for_one(look: TermLook, *, market: Market) -> AskedToRenew:
     """What a further year of a domain costs. Raises PriceChanged where it is more than its owner has agreed to, and
     what registrars raise.
     """
@@ -129,7 +136,7 @@ async def ask_for_one(look: Look, *, market: Market) -> AskedToRenew:
     return AskedToRenew({0: renewal}, {})
 
 
-async def looked_after(tx: Tx, look: Look, *, failure: Problem | None) -> None:
+async def looked_after(tx: Tx, look: TermLook, *, failure: Problem | None) -> None:
     """Tells what was due, writes down when to look again, and ends the term where it is over.
 
     `failure`: why the automatic renewal did not begin. A domain that was renewed meanwhile is left as it is.

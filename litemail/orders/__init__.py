@@ -20,6 +20,7 @@ from litemail.orders.service import cancel_unpaid as cancel_unpaid
 from litemail.orders.service import complete as complete
 from litemail.orders.service import confirm_paid as confirm_paid
 from litemail.orders.service import find_by_key as find_by_key
+from litemail.orders.service import find_by_payment as find_by_payment
 from litemail.orders.service import get as get
 from litemail.orders.service import list_ as list_
 from litemail.orders.service import list_open as list_open

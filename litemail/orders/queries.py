@@ -117,6 +117,10 @@ async def find_by_key(tx: Tx, key: str) -> Order | None:
     return await tx.find(Order, f"SELECT {_ORDER} FROM orders WHERE key = %(key)s", key=key)
 
 
+async def find_by_payment(tx: Tx, payment_id: str) -> Order | None:
+    return await tx.find(Order, f"SELECT {_ORDER} FROM orders WHERE payment_id = %(payment_id)s", payment_id=payment_id)
+
+
 async def lock_by_payment(tx: Tx, payment_id: str) -> Order | None:
     return await tx.find(
         Order, f"SELECT {_ORDER} FROM orders WHERE payment_id = %(payment_id)s FOR UPDATE", payment_id=payment_id

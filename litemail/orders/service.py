@@ -238,6 +238,11 @@ async def list_open(tx: Tx, *, limit: int = 1_000) -> list[Order]:
     return await queries.list_open(tx, limit=limit)
 
 
+async def find_by_payment(tx: Tx, payment_id: str) -> Order | None:
+    """The order that waits, or waited, for that payment."""
+    return await queries.find_by_payment(tx, payment_id)
+
+
 async def find_by_key(tx: Tx, key: str) -> Order | None:
     return await queries.find_by_key(tx, key)
 

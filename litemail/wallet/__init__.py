@@ -26,6 +26,7 @@ from litemail.wallet.payments import open_checkout as open_checkout
 from litemail.wallet.payments_queries import Payment as Payment
 from litemail.wallet.payments_queries import PaymentMethod as PaymentMethod
 from litemail.wallet.payments_queries import count_unapplied_events as count_unapplied_events
+from litemail.wallet.payments_queries import find_by_request as find_by_request
 from litemail.wallet.posting import BadAmount as BadAmount
 from litemail.wallet.posting import HoldExceeded as HoldExceeded
 from litemail.wallet.posting import InsufficientFunds as InsufficientFunds

@@ -34,6 +34,7 @@ from litemail.web.errors import MAX_BODY, render_error
 from litemail.web.limits import RateLimiter
 from litemail.web.unit import Replay, Rescuer, UnitOfWork, provide_call, provide_tx, render_missing, render_replay
 from litemail.workflows import api as workflows_api
+from litemail.workflows import purchase_api
 from litemail.workspaces import api as workspaces_api
 from litemail.zones import api as zones_api
 
@@ -50,6 +51,7 @@ ROUTES: Sequence[HTTPRouteHandler] = (
     *subscriptions_api.ROUTES,
     *orders_api.ROUTES,
     *wallet_api.ROUTES,
+    *purchase_api.ROUTES,
     *workflows_api.ROUTES,
     *overview_api.ROUTES,
     *gateways.ROUTES,

@@ -130,7 +130,7 @@ class UnitOfWork(ASGIMiddleware):
                 unit = scope["state"]["unit"] = Unit(stack, self._database, self._secrets)
 
                 async def hold(message: Message) -> None:
-                    if unit.tx is None:
+                    if unit.tx is None and unit.missing is None:
                         await send(message)
                     else:
                         held.append(message)
@@ -138,6 +138,8 @@ class UnitOfWork(ASGIMiddleware):
                 await next_app(scope, receive, hold)
                 if unit.tx is not None:
                     await self._settle(unit, unit.tx, held)
+            if unit.missing is not None:  # of a route with transactions of its own
+                return unit.missing
         except _Undo:
             if unit.missing is not None:
                 return unit.missing

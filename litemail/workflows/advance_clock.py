@@ -10,13 +10,14 @@ from functools import partial
 
 import structlog
 
-from litemail import subscriptions, wallet, workspaces
+from litemail import domains, subscriptions, wallet, workspaces
+from litemail.domains import Market
 from litemail.kit import jobs, outbox
 from litemail.kit.calendar import Duration
 from litemail.kit.db import Database, Tx
 from litemail.kit.stops import stop_here
 from litemail.providers.payments import GatewayError, Gateways
-from litemail.workflows import renew_subscriptions
+from litemail.workflows import renew_domains, renew_subscriptions
 
 PATIENCE = 3.0
 """Seconds that the clock waits at a moment for jobs of the workspace."""
@@ -37,35 +38,41 @@ async def set_goal(tx: Tx, workspace_id: str, advance: Duration) -> datetime:
 
 
 async def advance_clock(
-    *, database: Database, gateways: Gateways, workspace_id: str, patience: float = PATIENCE
+    *, database: Database, gateways: Gateways, market: Market, workspace_id: str, patience: float = PATIENCE
 ) -> None:
     """Goes on to the goal. Safe to repeat."""
-    while await _step(database, gateways, workspace_id, patience=patience):
+    while await _step(database, gateways, market, workspace_id, patience=patience):
         await stop_here("clock.moved")
 
 
-async def _step(database: Database, gateways: Gateways, workspace_id: str, *, patience: float) -> bool:
+async def _step(database: Database, gateways: Gateways, market: Market, workspace_id: str, *, patience: float) -> bool:
     """Does what is due, then moves to the next moment; False when the clock is where it was told to go."""
-    await _run_due(database, gateways, workspace_id)
+    await _run_due(database, gateways, market, workspace_id)
     await _quiet(database, workspace_id, patience=patience)
     async with database.begin_system("move a sandbox clock") as tx:
         clock = await workspaces.get_clock(tx, workspace_id, lock=True)
         now, goal = tx.now + clock.ahead, tx.now + clock.goal
-        due = await subscriptions.next_due(tx, workspace_id)
+        due = _earliest(await subscriptions.next_due(tx, workspace_id), await domains.next_due(tx, workspace_id))
         if due is not None and due <= now:
             return True  # it fell due just now, or another worker that was thought dead is at it
         if clock.ahead >= clock.goal:
             await workspaces.rest_clock(tx, workspace_id)
             return False
         retry_at = await wallet.next_recharge_at(tx, workspace_id)
-        coming = [moment for moment in (due, retry_at) if moment is not None and moment > now]
-        await workspaces.move_clock(tx, workspace_id, to=min([goal, *coming]))
+        if retry_at is not None and retry_at <= now:
+            retry_at = None
+        await workspaces.move_clock(tx, workspace_id, to=_earliest(goal, due, retry_at) or goal)
         return True
 
 
-async def _run_due(database: Database, gateways: Gateways, workspace_id: str) -> None:
+async def _run_due(database: Database, gateways: Gateways, market: Market, workspace_id: str) -> None:
     await _retry_card(database, gateways, workspace_id)
     await renew_subscriptions.run_due(database, gateways, workspace_id)
+    await renew_domains.run_due(database, gateways, market, workspace_id)
+
+
+def _earliest(*moments: datetime | None) -> datetime | None:
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
 async def _retry_card(database: Database, gateways: Gateways, workspace_id: str) -> None:

@@ -36,10 +36,22 @@ class NoDeliverer(Error):
 
 async def begin(tx: Tx, order: Order) -> None:
     """Has a confirmed order fulfilled once this transaction is committed."""
-    await tx.enqueue("workflows.fulfil_order", lock=order.id, once=f"fulfil {order.id}", order_id=order.id)
+    await tx.enqueue(
+        "workflows.fulfil_order",
+        lock=order.id,
+        once=f"fulfil {order.id}",
+        order_id=order.id,
+        workspace_id=order.ordered_by,
+    )
 
 
-async def fulfil_order(*, database: Database, deliverers: Deliverers, order_id: str) -> None:
+async def fulfil_order(
+    *,
+    database: Database,
+    deliverers: Deliverers,
+    order_id: str,
+    workspace_id: str | None = None,  # noqa: ARG001 - a sandbox's clock waits for the jobs of its workspace
+) -> None:
     """Delivers what is still pending, writes down each outcome, then captures what was delivered.
 
     Raises what deliverers raise, after the other items had their turn, so that it is tried again.

@@ -10,7 +10,10 @@ import pytest
 from litemail.domains import jobs
 from litemail.kit.db import Database
 from litemail.kit.secrets import Secrets
+from tests.buyers import new_buyer as new_buyer
 from tests.conftest import Dns, NewPerson, Person
+from tests.domains.shopping import new_shopper as new_shopper
+from tests.domains.shopping import shopper as shopper
 
 Call = Callable[..., Awaitable[httpx.Response]]
 

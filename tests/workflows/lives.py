@@ -31,6 +31,7 @@ from litemail.subscriptions import Interval, Subscription
 from litemail.wallet import InsufficientFunds, payments, recharging, settling
 from litemail.workflows import advance_clock, renew_subscriptions, sign_up
 from litemail.workspaces import roles
+from tests.conftest import sandbox_market
 from tests.workflows.cards import CardState, Gateway
 from tests.workflows.proof import available_in, faults_of
 
@@ -343,7 +344,11 @@ class Lives(RuleBasedStateMachine):
 
     async def _advance(self, workspace_id: str) -> None:
         await advance_clock.advance_clock(
-            database=self.database, gateways=self.gateways, workspace_id=workspace_id, patience=0
+            database=self.database,
+            gateways=self.gateways,
+            market=sandbox_market(self.database),
+            workspace_id=workspace_id,
+            patience=0,
         )
 
     @rule()

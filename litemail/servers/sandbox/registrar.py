@@ -158,6 +158,21 @@ class SandboxRegistrar:
             raise UnexpectedAnswer(registrar=TITLE, call="operation", reason=f"there is no {operation_id}")
         return found
 
+    async def move_away(self, name: str, *, auth_code: str) -> None:
+        """Another registrar takes the name over; it stays delegated as it is.
+
+        Raises NotWithUs, TransferLocked, WrongAuthCode.
+        """
+        async with self.database.begin_system(_REASON) as tx:
+            row = await queries.find_registration(tx, name, lock=True)
+            if row is None:
+                raise NotWithUs(name=name)
+            if not random.compare_digest(row.auth_code.encode(), auth_code.encode()):
+                raise WrongAuthCode(name=name, field="auth_code")
+            if row.locked:
+                raise TransferLocked(name=name)
+            await queries.delete_registration(tx, name)
+
     async def _cost(self, name: str, *, years: int) -> Money:
         prices = await self.prices(name)
         cost = Money(prices.registration.amount + (years - 1) * prices.renewal.amount)
@@ -171,21 +186,6 @@ class SandboxRegistrar:
             if row is None:
                 raise NotHeld(name=name)
             yield tx, row
-
-
-async def move_away(tx: Tx, name: str, *, auth_code: str) -> None:
-    """Another registrar takes the name over; it stays delegated as it is. As the system.
-
-    Raises NotWithUs, TransferLocked, WrongAuthCode.
-    """
-    row = await queries.find_registration(tx, name, lock=True)
-    if row is None:
-        raise NotWithUs(name=name)
-    if not random.compare_digest(row.auth_code.encode(), auth_code.encode()):
-        raise WrongAuthCode(name=name, field="auth_code")
-    if row.locked:
-        raise TransferLocked(name=name)
-    await queries.delete_registration(tx, name)
 
 
 async def _insert(tx: Tx, name: str, *, years: int, contact: Contact) -> bool:
