@@ -132,12 +132,10 @@ async def verify(draft: Draft, *, doors: Doors, mode: Mode, workspace_id: str) -
 
     Raises BadCredentials and its like, or Unavailable.
     """
-    adapter = draft.adapter
+    adapter, given = draft.adapter, draft.given
+    where = doors.open(adapter, mode=mode, workspace_id=workspace_id, account_id=draft.account_id, url=given.url)
     try:
-        async with (
-            asyncio.timeout(VERIFY_WITHIN),
-            doors.open(adapter, mode=mode, workspace_id=workspace_id, url=draft.given.url) as (reach, _),
-        ):
+        async with asyncio.timeout(VERIFY_WITHIN), where as (reach, _):
             workspaces: Sequence[PlatformWorkspace] = ()
             if draft.login is not None and adapter.sign_in is not None:
                 workspaces = await adapter.sign_in(draft.login, reach)
@@ -146,9 +144,9 @@ async def verify(draft: Draft, *, doors: Doors, mode: Mode, workspace_id: str) -
                 assert draft.login is not None
                 assert adapter.exchange is not None
                 exchanged = await adapter.exchange(
-                    draft.login, reach, workspace=draft.given.workspace, key_name=f"Litemail {draft.account_id}"
+                    draft.login, reach, workspace=given.workspace, key_name=f"Litemail {draft.account_id}"
                 )
-                credentials = replace(exchanged.credentials, url=exchanged.credentials.url or draft.given.url)
+                credentials = replace(exchanged.credentials, url=exchanged.credentials.url or given.url)
                 chosen = exchanged.workspace
             checked = await adapter.session(credentials, reach).check()
     except TimeoutError:

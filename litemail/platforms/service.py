@@ -82,7 +82,8 @@ async def reach_account(
     """The way to where an account is. Raises AccountDeleted."""
     async with database.begin_system("read a platform account") as tx:
         account = await _get(tx, account_id, workspace_id=workspace_id)
-    async with doors.open(adapter, mode=mode, workspace_id=workspace_id, url=account.url) as opened:
+    where = doors.open(adapter, mode=mode, workspace_id=workspace_id, account_id=account.id, url=account.url)
+    async with where as opened:
         yield opened
 
 
