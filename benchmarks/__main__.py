@@ -15,6 +15,8 @@ from benchmarks import (
     connecting,
     creation,
     dns_answers,
+    dns_fuzz,
+    dns_zones,
     idle_memory,
     listing,
     machine,
@@ -28,6 +30,8 @@ FIGURES: Mapping[str, Callable[[Scale], Awaitable[Sequence[Row]]]] = {
     "connecting": connecting.measure,
     "charges": charges.measure,
     "dns_answers": dns_answers.measure,
+    "dns_zones": dns_zones.measure,
+    "dns_fuzz": dns_fuzz.measure,
     "cold_start": cold_start.measure,
     "idle_memory": idle_memory.measure,
 }

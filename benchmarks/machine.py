@@ -24,6 +24,11 @@ def processor_time(pid: int) -> float:
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
+def resident_bytes() -> int:
+    """What this process holds in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def _field(file: Path, name: str) -> str | None:
     """The value of the first `name : value` line."""
     for line in file.read_text().splitlines():

@@ -104,3 +104,32 @@ async def add_mailboxes(database: Database, *, workspace_id: str, first: int, co
             sealed=bytes(_SEALED_BYTES),
             now=tx.now,
         )
+
+
+async def add_zones(database: Database, *, workspace_id: str, count: int) -> None:
+    """Active domains `bench1.test` and so on whose zones are served: what a mail domain has, a host and a wildcard."""
+    await add_domains(database, workspace_id=workspace_id, first=1, count=count)
+    async with database.begin_system("benchmark") as tx:
+        await tx.execute(
+            """INSERT INTO zones (id, workspace_id, domain_id, name, name_servers, serial, served, created_at)
+               SELECT replace(id, 'dom_', 'zone_'), workspace_id, id, name, name_servers, 1, true, created_at
+               FROM domains WHERE workspace_id = %(workspace_id)s AND challenge = 'bench'""",
+            workspace_id=workspace_id,
+        )
+        await tx.execute(
+            f"""INSERT INTO records (id, workspace_id, zone_id, type, name, content, ttl, priority, managed, created_at)
+                SELECT 'rec_0' || lpad((row_number() OVER ())::text, 25, '0'), z.workspace_id, z.id, given.type,
+                       given.name, given.content, 3600, given.priority, false, z.created_at
+                FROM zones z, (VALUES {_RECORDS}) AS given (type, name, content, priority)
+                WHERE z.workspace_id = %(workspace_id)s AND z.id LIKE 'zone_0%%'""",
+            workspace_id=workspace_id,
+        )
+
+
+_KEY = "v=DKIM1; k=rsa; p=" + "A" * 392
+_RECORDS = f"""
+('MX', '@', 'mail.litemail.test', 10), ('TXT', '@', 'v=spf1 mx -all', NULL),
+('TXT', '_dmarc', 'v=DMARC1; p=none', NULL), ('TXT', 'lm1._domainkey', '{_KEY}', NULL),
+('TXT', 'lm2._domainkey', '{_KEY}', NULL), ('A', '@', '192.0.2.1', NULL), ('A', 'www', '192.0.2.1', NULL),
+('A', '*.w', '192.0.2.2', NULL)
+"""
