@@ -1,6 +1,7 @@
 """Use cases of web forwarding: a domain, and www below it, lead to a URL."""
 
 from collections.abc import Collection, Sequence
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import msgspec
 
@@ -16,6 +17,7 @@ from litemail.kit.outbound import HTTP_OR_HTTPS, OutboundError, check_url
 from litemail.protocols import names
 
 _FORWARDED = ("@", "www")
+_URL_CHARACTERS = "/%?:@!$&'()*+,;=-._~"  # RFC 3986 section 2; what is escaped already stays as it is
 
 
 class UnusableUrl(Error):
@@ -54,6 +56,7 @@ async def forward(
     `ours` are the names of our own servers. Raises UnusableUrl, AllRejected, NotAllAccepted.
     """
     host = _host_of(wanted.url, ours)
+    wanted = msgspec.structs.replace(wanted, url=_in_ascii(wanted.url, host))
     chosen, rejected = await choose(tx, given)
     workspace_id = workspace(tx)
     await queries.lock_web(tx, workspace_id)
@@ -139,6 +142,16 @@ def host_of(url: str) -> str:
 
 def _forwarded_name(host: str, forwarded: Collection[str]) -> str | None:
     return next((name for name in (host, host.removeprefix("www.")) if name in forwarded), None)
+
+
+def _in_ascii(url: str, host: str) -> str:
+    """The URL as it can stand in a header field (RFC 3986); what is ASCII stays as it was typed."""
+    if url.isascii():
+        return url
+    parts = urlsplit(url)
+    netloc = host if parts.port is None else f"{host}:{parts.port}"
+    path, query, fragment = (quote(part, safe=_URL_CHARACTERS) for part in (parts.path, parts.query, parts.fragment))
+    return urlunsplit((parts.scheme, netloc, path, query, fragment))
 
 
 def _host_of(url: str, ours: Sequence[str]) -> str:
