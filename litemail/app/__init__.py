@@ -4,6 +4,7 @@
 `process` runs a list of parts until it is stopped; `operator` holds what commands do beside a running installation.
 """
 
+from litemail.app.dataplane import render_powerdns as render_powerdns
 from litemail.app.house import House as House
 from litemail.app.house import Part as Part
 from litemail.app.operator import Finding as Finding

@@ -7,7 +7,7 @@ from cyclopts import App
 from pydantic import ValidationError
 
 import litemail.cli.quick_start  # noqa: F401 - for what it does
-from litemail.cli import doctor, migrate, plans, processes, wallet, workspace
+from litemail.cli import dataplane, doctor, migrate, plans, processes, wallet, workspace
 from litemail.kit.errors import Error
 
 _REFUSED = 1
@@ -18,6 +18,7 @@ processes.register(app)
 migrate.register(app)
 doctor.register(app)
 app.command(workspace.app)
+app.command(dataplane.app)
 app.command(plans.app)
 app.command(wallet.app)
 
