@@ -32,7 +32,7 @@ lint: setup-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Writes the pages of docs/reference/ that follow from the program; a test fails when they are stale.
+# Writes the pages of docs/ that follow from the program; a test fails when they are stale.
 docs: setup-dev
 	$(BIN)/python docs/generate.py
 

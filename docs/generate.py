@@ -1,10 +1,11 @@
-"""Writes those pages of docs/reference/ that the program itself knows best; `--check` only says which are stale."""
+"""Writes those pages of docs/ that the program itself knows best; `--check` only says which are stale."""
 
 import argparse
 import ast
 import dataclasses
 import importlib
 import inspect
+import math
 import pkgutil
 import re
 import sys
@@ -23,6 +24,7 @@ from litestar.params import QueryParameter  # noqa: E402
 from pydantic.fields import FieldInfo  # noqa: E402
 
 import litemail  # noqa: E402
+from litemail.app import vendors  # noqa: E402
 from litemail.cli import app as command_line  # noqa: E402
 from litemail.cli.options import Options  # noqa: E402
 from litemail.config import DEFAULT_DATA_DIR, Settings  # noqa: E402
@@ -30,10 +32,11 @@ from litemail.events import TYPES  # noqa: E402
 from litemail.kit.actor import PUBLIC, SIGNED_IN, USER_ONLY  # noqa: E402
 from litemail.kit.errors import Error  # noqa: E402
 from litemail.providers.payments.base import DECLINES  # noqa: E402
+from litemail.providers.platform import PLATFORMS, Declaration, registry  # noqa: E402
 from litemail.web import system  # noqa: E402
 from litemail.web.errors import STATUS  # noqa: E402
 
-FOLDER = ROOT / "docs" / "reference"
+FOLDER = ROOT / "docs"
 NOTE = "<!-- Written by `make docs`; changes here are lost. -->"
 EVENT_TYPE = re.compile(r"[a-z_]+\.[a-z_]+")
 EMITTERS = {"emit", "emit_many", "tell", "_tell", "_audit"}
@@ -41,14 +44,15 @@ SHARED_OPTIONS = {f"--{field.name.replace('_', '-')}" for field in dataclasses.f
 
 
 def pages() -> Mapping[str, str]:
-    """The text of each page by its file name."""
+    """The text of each page by its path in docs/."""
     modules = list(_modules())
     made = {
-        "settings.md": settings_page(),
-        "commands.md": commands_page(),
-        "endpoints.md": endpoints_page(modules),
-        "errors.md": errors_page(),
-        "events.md": events_page(),
+        "reference/settings.md": settings_page(),
+        "reference/commands.md": commands_page(),
+        "reference/endpoints.md": endpoints_page(modules),
+        "reference/errors.md": errors_page(),
+        "reference/events.md": events_page(),
+        "platforms/README.md": platforms_page(),
     }
     return {name: text.replace("{NOTE}", NOTE).rstrip("\n") + "\n" for name, text in made.items()}
 
@@ -261,6 +265,34 @@ def events_page() -> str:
     return _EVENTS + table(("type", "audience", "meaning"), rows)
 
 
+def platforms_page() -> str:
+    adapters = registry(vendors.adapters()).adapters
+    by_api = [
+        _platform_row(adapters[known.platform_type].declaration) for known in PLATFORMS if known.connects == "api"
+    ]
+    by_file = [(known.name, f"`{known.platform_type}`") for known in PLATFORMS if known.connects == "file"]
+    head = ("platform", "credentials, and where to find them", "Litemail allows itself", "sandbox twin", "tried live")
+    return _PLATFORMS + table(head, by_api) + _PLATFORMS_BY_FILE + table(("platform", "`platform_type`"), by_file)
+
+
+def _platform_row(declaration: Declaration) -> Sequence[str]:
+    limits = declaration.limits
+    rates = [
+        f"{limits.per_second:g} a second",
+        f"{limits.per_minute:,g} a minute",
+        *([f"{limits.per_hour:,g} an hour"] if limits.per_hour < math.inf else []),
+        f"{limits.concurrency} at once",
+        *([f"{limits.batch} inboxes a call"] if limits.batch > 1 else []),
+    ]
+    return (
+        f"[{declaration.name}]({declaration.platform_type}.md)<br>`{declaration.platform_type}`",
+        "<br>".join(f"`{each.field}` {each.label}: {each.where}" for each in declaration.credentials),
+        ", ".join(rates),
+        "yes" if declaration.sandbox_twin else "no",
+        "yes" if declaration.verified_live else "no",
+    )
+
+
 def emitted() -> Mapping[str, str]:
     """The event types in the source, each with its audience. Raises ValueError where `litemail/events.py` differs."""
     found: dict[str, str] = {}
@@ -311,7 +343,7 @@ def main() -> None:
         for name, text in pages().items():
             (FOLDER / name).write_text(text)
     for name in stale:
-        print(f"docs/reference/{name} {'is stale: run make docs' if check else 'written'}")
+        print(f"docs/{name} {'is stale: run make docs' if check else 'written'}")
     sys.exit(bool(stale) and check)
 
 
@@ -389,6 +421,36 @@ Every change writes an event in its transaction: who did it (user, key, address,
 `subject`, and what it is now as `data`. No event holds a secret. Events marked *audit* are for the audit log alone, all
 others for customers too. There is no endpoint yet that shows events: they are in the table `events`, and the worker
 starts jobs from them.
+
+"""
+
+_PLATFORMS = """\
+# Sending platforms
+
+{NOTE}
+
+What Litemail can hand inboxes to: `GET /v1/platforms` says the same as this page. Where the last column says no, **the
+adapter was never tried against the platform itself**: it follows what the vendor documents, and its page says on what it
+rests. A sandbox workspace connects to the platforms that have a twin; the others answer `sandbox.no_twin` there.
+
+## By API
+
+`POST /v1/connect-inbox` adds inboxes, `POST /v1/exports` mailboxes of yours. In `connect-inbox` the fields are called
+`platform_api_key`, `platform_url`, `platform_workspace`.
+
+Where there is an e-mail and a password, they can stand in for the API key. At Instantly and Smartlead they are exchanged
+for one by **calls that the vendors do not document**: they may change any day and may be against their terms.
+`LITEMAIL_PLATFORM_PASSWORD_EXCHANGE=false` switches them off; an API key is the better way. PlusVibe documents its own
+calls with e-mail and password. Everywhere else a password is refused (`platform.login_not_offered`), which says where
+the key is found.
+
+"""
+
+_PLATFORMS_BY_FILE = """
+## By file
+
+These have no way to add inboxes by API, or none that is documented well enough. `POST /v1/exports` makes a file to
+upload there; connecting answers `platform.file_only`.
 
 """
 
