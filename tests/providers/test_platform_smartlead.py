@@ -335,6 +335,6 @@ async def test_a_login_gives_the_users_own_key_and_makes_none() -> None:
 
 def test_signing_in_can_be_switched_off() -> None:
     adapter = smartlead.adapter(login=False)
-    assert adapter.sign_in is adapter.exchange is None
+    assert (adapter.sign_in, adapter.exchange) == (None, None)
     assert platform.Capability.LOGIN not in adapter.declaration.capabilities
     assert [field.field for field in adapter.declaration.credentials] == ["api_key"]
