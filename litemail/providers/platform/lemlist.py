@@ -49,7 +49,7 @@ from litemail.providers.platform.unoffered import Unoffered
 # There is no list of mailboxes: they hang off the team's members, so all are read at the cost of one.
 _LIMITS = Limits(per_second=7, per_minute=400, concurrency=20, look_together=1_000, confirm_within=60)
 _TEST_TIMEOUT = 50.0  # it signs in to both servers of the inbox
-_WARMUP_WITHIN = 30.0
+_WARMUP_WITHIN = 60.0
 _GOOGLE = ("gmail.com", "googlemail.com")
 _WARMUP_PATHS = ("lemwarm", "warmup")
 
@@ -92,10 +92,14 @@ class LemlistSession(Unoffered):
         return (choose_workspace(NAME, (PlatformWorkspace(team.id, team.name),), self.workspace),)
 
     async def find(self, emails: Sequence[str]) -> Mapping[str, RemoteInbox]:
-        mailboxes = await self._mailboxes()
-        there = {email: found for email in emails if (found := mailboxes.get(email.lower())) is not None}
-        judged = await asyncio.gather(*map(self._judged, there.values()))
-        return dict(zip(there, judged, strict=True))
+        there = await self._those(emails)
+        judged = await asyncio.gather(*map(self._judged, there.values()), return_exceptions=True)
+        found: dict[str, RemoteInbox] = {}
+        for email, inbox in zip(there, judged, strict=True):
+            if isinstance(inbox, BaseException):
+                raise inbox
+            found[email] = inbox
+        return found
 
     async def add(self, inboxes: Sequence[InboxToAdd]) -> Sequence[Outcome]:
         return [await self._add(inbox) for inbox in inboxes]
@@ -107,7 +111,7 @@ class LemlistSession(Unoffered):
         wait = 0.1
         try:
             async with asyncio.timeout(_WARMUP_WITHIN):
-                while wrong := [one for one in await self._those(emails) if one.lemwarm.active is not on]:
+                while wrong := [one for one in (await self._those(emails)).values() if one.lemwarm.active is not on]:
                     for mailbox in wrong:
                         await self._switch_warmup(mailbox.id, on=on)
                     await asyncio.sleep(wait)
@@ -116,9 +120,8 @@ class LemlistSession(Unoffered):
             raise Unavailable(name=NAME, reason="it does not show its warm-up as switched") from error
 
     async def remove(self, email: str) -> None:
-        found = (await self._mailboxes()).get(email.lower())
-        if found is not None:
-            await self._remove(found.id)
+        for mailbox in (await self._those([email])).values():
+            await self._remove(mailbox.id)
 
     async def list_(self) -> AsyncIterator[RemoteInbox]:
         for mailbox in (await self._mailboxes()).values():
@@ -130,7 +133,7 @@ class LemlistSession(Unoffered):
         caller = self.caller.with_secrets(inbox.imap.password, inbox.smtp.password)
         answer = await self._answer("POST", "/user/email-accounts", body=_account(inbox), caller=caller)
         if answer.status == 400:  # noqa: PLR2004 - also one that is there already
-            found = (await self._mailboxes()).get(inbox.email.lower())
+            found = (await self._those([inbox.email])).get(inbox.email)
             if found is not None:
                 return Accepted(inbox.email, ticket=found.id, already=True)
             return Refused(inbox.email, refusal_of(caller, answer, email=inbox.email))
@@ -174,9 +177,9 @@ class LemlistSession(Unoffered):
         if not is_absent(answer) and not self.caller.parse(answer, wire.Done).ok:
             raise self.caller.unexpected(answer, "not ok")
 
-    async def _those(self, emails: Sequence[str]) -> list[wire.Mailbox]:
+    async def _those(self, emails: Sequence[str]) -> Mapping[str, wire.Mailbox]:
         mailboxes = await self._mailboxes()
-        return [found for email in emails if (found := mailboxes.get(email.lower())) is not None]
+        return {email: mailbox for email in emails if (mailbox := mailboxes.get(email.lower())) is not None}
 
     async def _switch_warmup(self, mailbox_id: str, *, on: bool) -> None:
         # The vendor's files name /lemwarm/{id}/start and pause, its newer pages /warmup/{id}/start.
