@@ -84,6 +84,15 @@ async def test_a_key_of_several_workspaces_is_refused_since_it_acts_in_any_of_th
     assert "api-user" in str(raised.value.problem().action)
 
 
+async def test_a_key_of_another_workspace_than_the_one_meant_says_so() -> None:
+    answer = json_answer(200, {"data": [{"id": 1, "name": "One"}]})
+    way = vendor_answers.reach(ADAPTER, lambda _: answer)
+    for wanted in ("one", "1"):
+        assert len(await ADAPTER.session(platform.Credentials(KEY, workspace=wanted), way).check()) == 1
+    with pytest.raises(platform.WorkspaceNotFound, match="One"):
+        await ADAPTER.session(platform.Credentials(KEY, workspace="Two"), way).check()
+
+
 REFUSALS: list[tuple[int, dict[str, Any], type[Error], str]] = [
     (422, refused(TAKEN, email=[TAKEN]), platform.AlreadyConnectedElsewhere, "seen"),
     (422, {"message": TAKEN, "errors": {"email": [TAKEN]}}, platform.AlreadyConnectedElsewhere, "Laravel"),

@@ -333,6 +333,11 @@ async def test_a_login_gives_the_users_own_key_and_makes_none() -> None:
     assert asked == ["POST /api/auth/login"]
 
 
+def test_a_workspace_that_smartlead_cannot_have_is_not_passed_over() -> None:
+    with pytest.raises(platform.WorkspaceNotFound, match="one account"):
+        ADAPTER.session(platform.Credentials(KEY, workspace="Sales"), reach(ADAPTER, lambda _: ABSENT))
+
+
 def test_signing_in_can_be_switched_off() -> None:
     adapter = smartlead.adapter(login=False)
     assert (adapter.sign_in, adapter.exchange) == (None, None)

@@ -40,7 +40,7 @@ from litemail.providers.platform.emailbison_answers import (
 )
 from litemail.providers.platform.errors import InboxSignInRefused, PlatformError, Rejected, Unavailable
 from litemail.providers.platform.http import Answer, Caller, Method
-from litemail.providers.platform.identity import require_header_safe
+from litemail.providers.platform.identity import choose_workspace, require_header_safe
 from litemail.providers.platform.pacing import Limits
 from litemail.providers.platform.sender_name import renamed, renames, sender_name
 from litemail.providers.platform.unoffered import Unoffered
@@ -91,7 +91,7 @@ def open_session(credentials: Credentials, reach: Reach) -> "EmailBisonSession":
     """Raises `BadCredentials` for a key that no header can carry."""
     require_header_safe(NAME, credentials.api_key)
     headers = {"authorization": f"Bearer {credentials.api_key}"}
-    return EmailBisonSession(Caller(NAME, reach, (credentials.api_key,)), headers)
+    return EmailBisonSession(Caller(NAME, reach, (credentials.api_key,)), headers, credentials.workspace)
 
 
 @dataclass(frozen=True)
@@ -99,15 +99,20 @@ class EmailBisonSession(Unoffered):
     """`Session` at an instance of EmailBison."""
 
     headers: Mapping[str, str] = field(repr=False)
+    workspace: str | None
+    """The one that inboxes are meant for, if somebody said so."""
     _ids: dict[str, int] = field(default_factory=dict)
     """The numbers of senders seen so far, by address in lower case; a number never changes."""
 
     async def check(self) -> tuple[PlatformWorkspace, ...]:
-        """Raises `KeyOfSeveral` for a super admin's key, which acts in whichever workspace its owner looks at."""
-        workspaces = (await self._get("/workspaces/v1.1", wire.Workspaces)).data
+        """Raises `KeyOfSeveral` for a super admin's key, which acts in whichever workspace its owner looks at, and
+        `WorkspaceNotFound` for another workspace than the one meant.
+        """
+        shown = (await self._get("/workspaces/v1.1", wire.Workspaces)).data
+        workspaces = tuple(PlatformWorkspace(str(workspace.id), workspace.name) for workspace in shown)
         if len(workspaces) > 1:
             raise KeyOfSeveral(name=NAME, known=", ".join(workspace.name for workspace in workspaces))
-        return tuple(PlatformWorkspace(str(workspace.id), workspace.name) for workspace in workspaces)
+        return (choose_workspace(NAME, workspaces, self.workspace),) if self.workspace else workspaces
 
     async def find(self, emails: Sequence[str]) -> Mapping[str, RemoteInbox]:
         found = {email: await self._find(email) for email in emails}

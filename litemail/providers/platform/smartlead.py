@@ -29,7 +29,7 @@ from litemail.providers.platform.base import (
     Site,
     Standing,
 )
-from litemail.providers.platform.errors import InboxSignInRefused, PlatformError, Rejected
+from litemail.providers.platform.errors import InboxSignInRefused, PlatformError, Rejected, WorkspaceNotFound
 from litemail.providers.platform.http import Answer, Caller, Method
 from litemail.providers.platform.identity import require_header_safe
 from litemail.providers.platform.pacing import Limits
@@ -78,8 +78,10 @@ def adapter(*, login: bool = True) -> Adapter:
 
 
 def open_session(credentials: Credentials, reach: Reach) -> "SmartleadSession":
-    """Raises `BadCredentials` for what is no key."""
+    """Raises `BadCredentials` for what is no key, and `WorkspaceNotFound` for any workspace: Smartlead has none."""
     require_header_safe(NAME, credentials.api_key)
+    if credentials.workspace:
+        raise WorkspaceNotFound(name=NAME, wanted=credentials.workspace, known="none, a key is of one account")
     return SmartleadSession(Caller(NAME, reach, (credentials.api_key,)), credentials.api_key)
 
 
