@@ -430,16 +430,16 @@ _PLATFORMS = """\
 {NOTE}
 
 What Litemail can hand inboxes to: `GET /v1/platforms` says the same as this page. Where the last column says no, **the
-adapter was never tried against the platform itself**: it follows what the vendor documents, and its page says on what it
-rests. A sandbox workspace connects to the platforms that have a twin; the others answer `sandbox.no_twin` there.
+adapter was never tried against the platform itself**: it follows what the vendor documents, and its page says on what
+it rests. A sandbox workspace connects to the platforms that have a twin; the others answer `sandbox.no_twin` there.
 
 ## By API
 
 `POST /v1/connect-inbox` adds inboxes, `POST /v1/exports` mailboxes of yours. In `connect-inbox` the fields are called
 `platform_api_key`, `platform_url`, `platform_workspace`.
 
-Where there is an e-mail and a password, they can stand in for the API key. At Instantly and Smartlead they are exchanged
-for one by **calls that the vendors do not document**: they may change any day and may be against their terms.
+Where there is an e-mail and a password, they can stand in for the API key. At Instantly and Smartlead they are
+exchanged for one by **calls that the vendors do not document**: they may change any day and may be against their terms.
 `LITEMAIL_PLATFORM_PASSWORD_EXCHANGE=false` switches them off; an API key is the better way. PlusVibe documents its own
 calls with e-mail and password. Everywhere else a password is refused (`platform.login_not_offered`), which says where
 the key is found.

@@ -76,7 +76,6 @@ AUTOMATIC_EXAMPLE = {
 _REFUSALS = (
     "auth.scope_missing",
     "platform.unknown",
-    "platform.not_available",
     "sandbox.no_twin",
     "export.unknown_layout",
     "mailhost.not_public",
