@@ -21,7 +21,7 @@ FROM public.zones z WHERE z.served;
 -- Records as PowerDNS wants them: absolute names, TXT quoted (it splits them itself), one TTL for each set, and a row
 -- without a type for each name that only has names below it.
 CREATE VIEW powerdns.records AS
-WITH owned AS (
+WITH owned AS NOT MATERIALIZED (
     SELECT z.number AS domain_id, z.name AS zone, r.name AS label, r.type, r.content, r.ttl, r.priority,
            CASE r.name WHEN '@' THEN z.name ELSE r.name || '.' || z.name END AS name
     FROM public.zones z JOIN public.records r ON r.zone_id = z.id
