@@ -3,4 +3,4 @@
 All of it is made from the contract that `web.openapi` builds of the routes, so it cannot differ from what is served.
 """
 
-#from litemail.web.reference.routes import router as router
+from litemail.web.reference.routes import router as router

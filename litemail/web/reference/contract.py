@@ -49,7 +49,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """One call. `body_example` is what is sent, None without a body; `body_required` is False where it may be left out."""
+    """One call. `body_example` is None without a body; `body_required` is False where the body may be left out."""
 
     id: str
     slug: str
@@ -100,7 +100,7 @@ def read(tree: Mapping[str, Any]) -> list[Group]:
 
 def _operation(path: str, method: str, about: Mapping[str, Any], definitions: Definitions) -> Operation:
     parameters = about.get("parameters", ())
-    body_type, body = next(iter(about.get("requestBody", {}).get("content", {}).items()), (None, {}))
+    body_type, body = _content(about.get("requestBody", {}))
     example = _first_example(body)
     return Operation(
         id=about["operationId"],
@@ -129,7 +129,7 @@ def _parameters(parameters: Iterable[Mapping[str, Any]], place: str, definitions
 
 
 def _answer(status: int, about: Mapping[str, Any], definitions: Definitions) -> Answer:
-    media_type, content = next(iter(about.get("content", {}).items()), (None, {}))
+    media_type, content = _content(about)
     example = _first_example(content)
     phrase = HTTPStatus(status).phrase
     good = status in _SUCCESS
@@ -143,6 +143,13 @@ def _answer(status: int, about: Mapping[str, Any], definitions: Definitions) -> 
         fields=tuple(fields_of(schema, definitions, place=f"answer-{status}", example=example)) if schema else (),
         codes=tuple(about.get("x-codes", ())),
     )
+
+
+def _content(about: Mapping[str, Any]) -> tuple[str | None, Mapping[str, Any]]:
+    """The first media type, with what is said of it."""
+    for media_type, content in about.get("content", {}).items():
+        return media_type, content
+    return None, {}
 
 
 def _first_example(content: Mapping[str, Any]) -> object:
