@@ -27,7 +27,7 @@ from litemail.subscriptions import api as subscriptions_api
 from litemail.users import api as users_api
 from litemail.wallet import InsufficientFunds, rescue
 from litemail.wallet import api as wallet_api
-from litemail.web import auth, gateways, openapi, system
+from litemail.web import auth, gateways, openapi, reference, system
 from litemail.web.body import check_body
 from litemail.web.edge import Edge
 from litemail.web.errors import MAX_BODY, render_error
@@ -96,7 +96,7 @@ def create(
         },
     )
     app = Litestar(
-        route_handlers=[v1, *pages, *system.probes(ready), system.contract],
+        route_handlers=[v1, *pages, reference.router(), *system.probes(ready), system.contract],
         middleware=[UnitOfWork(database, secrets, _rescuer(database, resources.get("gateways")))],
         exception_handlers={
             Replay: render_replay,

@@ -51,6 +51,7 @@ class ErrorBody(msgspec.Struct, frozen=True, omit_defaults=True):
     timestamp: str
     code: str
     request_id: str
+    docs_url: str
     retryable: bool = msgspec.field(default_factory=bool)
     action: str | None = None
     details: list[Detail] = msgspec.field(default_factory=lambda: [])  # noqa: PIE807 - `list` would be left out
@@ -132,6 +133,7 @@ def render_error(request: Request[Any, Any, Any], error: Exception) -> Response[
         code=problem.code,
         details=list(known.details),
         request_id=request_id(request),
+        docs_url=f"/docs/errors/{problem.code}",
         action=problem.action,
         stage=problem.stage,
         retryable=problem.retryable,
