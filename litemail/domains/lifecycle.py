@@ -59,10 +59,10 @@ async def change(tx: Tx, domain: str, changes: Changes) -> Domain:
     before = await _lock(tx, domain)
     after = before
     if changes.auto_renew is not None:
-        source = await queries.set_auto_renew(tx, before.id, auto_renew=changes.auto_renew)
-        if source != "purchased":
+        if before.source != "purchased":
             raise NotPurchased(name=before.name, field="auto_renew")
-        await _tell_changed(tx, before, data={"auto_renew": changes.auto_renew}, was=None)
+        after = await queries.set_auto_renew(tx, before.id, auto_renew=changes.auto_renew)
+        await _tell_changed(tx, before, data={"auto_renew": changes.auto_renew}, was={"auto_renew": before.auto_renew})
     if changes.tags is not None and changes.tags != before.tags:
         after = await queries.set_tags(tx, before.id, changes.tags)
         await _tell_changed(tx, before, data={"tags": after.tags}, was={"tags": before.tags})

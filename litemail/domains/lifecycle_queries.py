@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from litemail.domains.queries import DOMAIN, Domain, Source
+from litemail.domains.queries import DOMAIN, Domain
 from litemail.kit.db import Tx
 
 
@@ -30,16 +30,13 @@ async def set_tags(tx: Tx, domain_id: str, tags: list[str]) -> Domain:
     )
 
 
-async def set_auto_renew(tx: Tx, domain_id: str, *, auto_renew: bool) -> Source:
-    """Where the domain is from; connected ones are not renewed by us and stay as they are."""
-    source = await tx.value(
-        str,
-        """UPDATE domains SET auto_renew = CASE WHEN source = 'purchased' THEN %(auto_renew)s END
-           WHERE id = %(id)s RETURNING source""",
+async def set_auto_renew(tx: Tx, domain_id: str, *, auto_renew: bool) -> Domain:
+    return await tx.one(
+        Domain,
+        f"UPDATE domains SET auto_renew = %(auto_renew)s WHERE id = %(id)s RETURNING {DOMAIN}",
         id=domain_id,
         auto_renew=auto_renew,
     )
-    return "purchased" if source == "purchased" else "connected"
 
 
 async def remove(tx: Tx, domain_id: str, *, at: datetime) -> Domain:
