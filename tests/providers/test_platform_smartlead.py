@@ -239,6 +239,10 @@ async def test_secrets_that_smartlead_shows_are_not_kept(secret: str) -> None:
     assert all("5ecret" not in text for text in (json.dumps(str(outcome.error)), raised.value.body))
 
 
+def test_a_session_does_not_show_its_key() -> None:
+    assert "5ecret" not in repr(adding(httpx.Response(500)))
+
+
 async def test_passwords_of_other_inboxes_are_not_kept() -> None:
     """Smartlead shows those of all: in Base64 in its list, plain for one (page email-accounts/get-by-email)."""
     shown = [{**ACCOUNT, "id": "not a number", "imap_password": 'pl"ain-5ecret'}]

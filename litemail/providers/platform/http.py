@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Literal, TypeAlias, TypeVar
@@ -54,7 +54,7 @@ class Caller:
 
     name: str
     reach: Reach
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
 
     async def call(
         self,
