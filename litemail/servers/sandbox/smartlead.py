@@ -24,6 +24,7 @@ from litemail.servers.sandbox.store import Account, Added, MailDoor
 
 _PAGE = 100
 _ALL = 1_000_000
+_LONGEST_ID = 19
 _SAVED = "Email account added/updated successfully!"
 
 
@@ -146,7 +147,7 @@ _SAVED_AGAIN = (
 
 
 async def _find(call: Call, account_id: str) -> Account:
-    if not (account_id.isascii() and account_id.isdigit()):
+    if not (account_id.isascii() and account_id.isdigit() and len(account_id) <= _LONGEST_ID):
         raise _bad_query("account_id", "must be a number", source="params")
     found = await by_id.find(call.sandbox.store, call.organisation_id, account_id)
     if found is None:
