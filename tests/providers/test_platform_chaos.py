@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
-from litemail.providers.platform import Pacer, RateLimited, Session, TryAgain, twin_limits
+from litemail.providers.platform import Pacer, RateLimited, Session, TryAgain, gathered, twin_limits
 from tests.providers.platform_worlds import ADAPTERS, Result, World, hand_over, inbox, world
 
 INBOXES = 9
@@ -80,8 +80,9 @@ async def stubbornly(platform: World, session: Session, email: str) -> Result:
     pytest.fail(f"{email} is not there after {TRIES} tries")
 
 
+@pytest.mark.parametrize("together", [False, True], ids=["alone", "gathered"])
 @pytest.mark.parametrize("name", ADAPTERS)
-async def test_every_inbox_is_there_once_whatever_happens_on_the_way(name: str) -> None:
+async def test_every_inbox_is_there_once_whatever_happens_on_the_way(name: str, together: bool) -> None:
     days: list[BadDay] = []
 
     def spoil(transport: httpx.AsyncBaseTransport) -> httpx.AsyncBaseTransport:
@@ -92,9 +93,11 @@ async def test_every_inbox_is_there_once_whatever_happens_on_the_way(name: str) 
     async with world(name, spoil) as platform:
         pacer = Hasty(twin_limits(platform.adapter.declaration.limits, None))
         session = platform.session(reach=platform.reach(pacer=pacer))
+        if together:  # as the program does
+            session = gathered(session, platform.adapter.declaration.limits, name=name)
         results = await asyncio.gather(*(stubbornly(platform, session, email) for email in emails))
         assert {result.seen.email for result in results if result.seen} == set(emails)
-        assert not days[0].certain
+        assert together or not days[0].certain
         days[0].over = True
         assert await platform.peer.held() == emails
         assert (await session.find(emails)).keys() == set(emails)
