@@ -29,6 +29,20 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def resident_of(pid: int) -> int:
+    """What a process holds in memory now, in bytes."""
+    return _kilobytes(pid, "VmRSS")
+
+
+def peak_of(pid: int) -> int:
+    """The most that a process has held in memory since it began, in bytes."""
+    return _kilobytes(pid, "VmHWM")
+
+
+def _kilobytes(pid: int, name: str) -> int:
+    return int((_field(Path(f"/proc/{pid}/status"), name) or "0 kB").split()[0]) * 1024
+
+
 def _field(file: Path, name: str) -> str | None:
     """The value of the first `name : value` line."""
     for line in file.read_text().splitlines():

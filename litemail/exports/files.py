@@ -27,7 +27,7 @@ from litemail.kit.secrets import Secrets
 from litemail.mailboxes import MailAccess
 from litemail.providers.mailhost import Security
 
-_PAGE = 4000
+_PAGE = 2000
 _PART = 64 * 1024
 
 CSV = "text/csv"
