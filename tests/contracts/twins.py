@@ -41,7 +41,7 @@ class MemoryStore:
         return self.organisations.setdefault((fresh.workspace_id, fresh.platform_type, fresh.login), fresh)
 
     async def add_key(self, key: ApiKey) -> None:
-        self.keys[key.hash] = key
+        self.keys.setdefault(key.hash, key)
 
     async def enter(self, workspace_id: str, platform_type: str, *, key_hash: bytes, login: str) -> Entry | None:
         settings = await self.settings(workspace_id, platform_type)
