@@ -44,6 +44,7 @@ from litemail.servers.sandbox import api as sandbox_api
 from litemail.servers.sandbox import clock_api as sandbox_clock_api
 from litemail.servers.sandbox import pay
 from litemail.servers.sandbox import registrar_api as sandbox_registrar_api
+from litemail.servers.sandbox import registry as sandbox_registry
 from litemail.servers.sandbox import wallet_api as sandbox_wallet_api
 from litemail.servers.sandbox.gateway import SqlBooks
 from litemail.servers.sandbox.registrar import SandboxRegistrar
@@ -216,12 +217,18 @@ class Dns:
 
     host: str
     port: int
+    database: Database
 
     @property
     def parents(self) -> Parents:
         """Nobody is asked about live names but this server, which refuses them."""
+
+        async def expired(name: str) -> bool:
+            async with self.database.system_statement() as tx:
+                return await sandbox_registry.is_expired(tx, name)
+
         ours = FixedParent(self.host, self.port)
-        return Parents(live=ours, sandbox=ours)
+        return Parents(live=ours, sandbox=ours, expired=expired)
 
 
 @pytest.fixture(scope="session")
@@ -234,7 +241,7 @@ async def dns_server(database: Database) -> AsyncIterator[Dns]:
         feed = asyncio.create_task(follow(backend, zones, loaded=loaded))
         server = await serve_dns("127.0.0.1", 0, zones)
         await loaded.wait()
-        yield Dns(server.host, server.port)
+        yield Dns(server.host, server.port, database)
         await server.close()
         feed.cancel()
         await asyncio.gather(feed, return_exceptions=True)

@@ -285,7 +285,7 @@ def _resources(house: House) -> Mapping[str, object]:
         "mailer": forwarding.mailer(house),
         "public_base": payments.public_base(house),
         "mailboxes_per_domain": settings.mailboxes_per_domain,
-        "parents": Parents(live=PublicParents(), sandbox=FixedParent(*own_dns)),
+        "parents": Parents(live=PublicParents(), sandbox=FixedParent(*own_dns), expired=registrars.expiry(house)),
         "dns_servers": [own_dns],
         "dns_doors": dns_providers.doors(settings, mode_guards),
         "resolvers": parse_resolvers(settings.dns_resolvers),

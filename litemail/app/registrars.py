@@ -1,16 +1,20 @@
 """Where domains are bought: the sandbox's own registrar for sandbox workspaces, Amazon Route 53 for live ones."""
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from litemail.app import payments
 from litemail.app.house import House
 from litemail.config import Settings
 from litemail.domains import PURCHASE, RENEWAL, Margin, Market, Shop, deliver
+from litemail.kit import clock
 from litemail.kit.actor import Mode
 from litemail.kit.errors import Error
 from litemail.kit.outbound import VENDOR, Guard
+from litemail.protocols import names
 from litemail.providers.registrar import Registrar, Registrars
 from litemail.providers.registrar.rdap import Rdap, read_servers
+from litemail.servers.sandbox import registry
 from litemail.servers.sandbox.registrar import SandboxRegistrar
 from litemail.workflows.fulfil_order import Deliverers
 from litemail.workflows.purchase_links import PurchaseLinks
@@ -28,11 +32,10 @@ def market(house: House) -> Market:
     by_mode: dict[Mode, Registrar] = {"sandbox": SandboxRegistrar(house.database)}
     if settings.registrar == "route53":
         by_mode["live"] = _route53(settings)
-    path = settings.rdap_bootstrap
     return Market(
         registrars=Registrars(by_mode),
         margin=Margin(settings.domain_margin),
-        rdap=None if path is None else Rdap(read_servers(path), Guard(policy=VENDOR)),
+        rdap=_rdap(settings),
     )
 
 
@@ -49,8 +52,26 @@ def deliverers(house: House, market: Market, *, name_servers: tuple[str, ...]) -
     return {PURCHASE: partial(deliver, shop), RENEWAL: partial(deliver, shop)}
 
 
+def expiry(house: House) -> Callable[[str], Awaitable[bool]]:
+    """Tells whether a registration has expired, as far as its registry says so. Raises BadBootstrapFile."""
+    rdap = _rdap(house.settings)
+
+    async def expired(name: str) -> bool:
+        if names.is_under(name, names.SANDBOX_SUFFIX):
+            async with house.database.system_statement() as tx:
+                return await registry.is_expired(tx, name)
+        return rdap is not None and await rdap.has_expired(name, now=clock.now())
+
+    return expired
+
+
 def purchase_links(house: House) -> PurchaseLinks:
     return PurchaseLinks(payments.public_base(house), house.secrets.derive("purchase links"))
+
+
+def _rdap(settings: Settings) -> Rdap | None:
+    path = settings.rdap_bootstrap
+    return None if path is None else Rdap(read_servers(path), Guard(policy=VENDOR))
 
 
 def _route53(settings: Settings) -> Registrar:

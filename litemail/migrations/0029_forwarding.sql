@@ -8,6 +8,10 @@ UPDATE domains SET waiting_since = created_at;
 ALTER TABLE domains ADD COLUMN alias_count integer NOT NULL DEFAULT 0 CHECK (alias_count >= 0);
 CREATE INDEX domains_removed ON domains (workspace_id, name, removed_at) WHERE removed_at IS NOT NULL;
 
+-- What else a registry would know of a name under .test: that its zone is signed, and that nobody renewed it.
+ALTER TABLE sandbox.delegations ADD COLUMN ds text[] NOT NULL DEFAULT '{}';
+ALTER TABLE sandbox.delegations ADD COLUMN expired boolean NOT NULL DEFAULT false;
+
 CREATE TABLE web_forwardings (
     domain_id typeid PRIMARY KEY REFERENCES domains ON DELETE CASCADE,
     workspace_id typeid NOT NULL REFERENCES workspaces,

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
@@ -208,6 +209,34 @@ async def test_what_registries_tell_everybody() -> None:
         "free.co.uk": Availability.UNKNOWN,
     }
     assert (await rdap.check("free.com")).availability is Availability.UNKNOWN  # it is gone
+
+
+async def test_registries_tell_when_a_registration_has_ended() -> None:
+    now = datetime(2026, 1, 29, tzinfo=UTC)
+
+    def until(text: str, *status: str) -> tuple[int, bytes]:
+        told = {
+            "objectClassName": "domain",
+            "status": list(status),
+            "events": [
+                {"eventAction": "registration", "eventDate": "2020-01-01T00:00:00Z"},
+                {"eventAction": "expiration", "eventDate": text},
+            ],
+        }
+        return 200, json.dumps(told).encode()
+
+    answers = {
+        "ended.com": until("2026-01-28T23:59:59Z"),
+        "given-up.com": until("2026-02-01T00:00:00Z", "redemption period"),
+        "running.com": until("2026-01-29T00:00:01.5+00:00", "active"),
+        "odd.com": until("some day"),
+        "silent.com": (200, domain("silent.com")),
+        "busy.com": (429, b""),
+    }
+    async with registry(answers) as rdap:
+        ended = {name for name in [*answers, "free.com", "free.co.uk"] if await rdap.has_expired(name, now=now)}
+    assert ended == {"ended.com", "given-up.com"}
+    assert not await rdap.has_expired("ended.com", now=now)  # the registry is away
 
 
 def test_the_bootstrap_file_names_secure_servers_by_ending(tmp_path: Path) -> None:

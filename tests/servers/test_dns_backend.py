@@ -84,7 +84,10 @@ async def test_the_registry_answers_for_what_was_delegated(database: Database, d
     assert found.status is DelegationStatus.NOT_REGISTERED
     async with database.begin(actor) as tx:
         await registry.delegate(
-            tx, "registered.test", name_servers=["NS1.example.com.", "ns2.example.com"], challenge="proof", ours=()
+            tx,
+            "registered.test",
+            registry.Wanted(name_servers=["NS1.example.com.", "ns2.example.com"], challenge="proof"),
+            ours=(),
         )
 
     async def is_delegated() -> bool:

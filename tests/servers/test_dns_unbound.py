@@ -60,7 +60,7 @@ async def resolver(
     (domain_id,) = await connect(database, actor, ZONE)
     async with database.begin(actor) as tx:
         domain = await domains.get(tx, ZONE)
-        await registry.delegate(tx, ZONE, name_servers=domain.name_servers, challenge=None, ours=())
+        await registry.delegate(tx, ZONE, registry.Wanted(name_servers=domain.name_servers), ours=())
         wanted = [editing.Wanted(kind, name, content, priority=rank) for kind, name, content, rank in RECORDS]
         await editing.create_many(tx, ZONE, wanted)
     await publish(database, domain_id)

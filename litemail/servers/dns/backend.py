@@ -83,7 +83,7 @@ class DatabaseBackend:
             contact=self.contact,
             name_servers=(_REGISTRY_SERVER,),
             delegations=tuple(
-                Delegation(names.relative(row.name, suffix), tuple(row.name_servers))
+                Delegation(names.relative(row.name, suffix), tuple(row.name_servers), tuple(row.ds))
                 for row in rows
                 if row.name_servers  # without them a name is not in its registry's zone
             ),

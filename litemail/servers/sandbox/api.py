@@ -18,17 +18,23 @@ Host = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class DelegationCreate(RequestModel):
-    """`challenge` is the value of the TXT record that proves who owns the name."""
+    """`challenge` is the value of the TXT record that proves who owns the name. `ds`: DS records that an earlier host
+    left behind. `expired`: nobody renewed the name, so it is in its registry's zone no longer.
+    """
 
     domain: Annotated[str, Field(min_length=1, max_length=2000)]
     name_servers: Annotated[list[Host], Field(max_length=13)]
     challenge: Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[ -~]+$")] | None = None
+    ds: Annotated[list[Annotated[str, Field(max_length=500)]], Field(max_length=10)] = Field(default_factory=list)
+    expired: bool = False
 
 
 class Delegation(msgspec.Struct, frozen=True):
     domain: str
     name_servers: list[str]
     challenge: str | None
+    ds: list[str]
+    expired: bool
     updated_at: Timestamp
 
 
@@ -46,6 +52,8 @@ class Delegation(msgspec.Struct, frozen=True):
             "domain": "getbrandmerge.test",
             "name_servers": ["ns04.litemail.test", "ns11.litemail.test"],
             "challenge": None,
+            "ds": [],
+            "expired": False,
             "updated_at": "2026-01-29T18:41:56.867Z",
         },
         request_example={
@@ -63,11 +71,10 @@ async def set_delegation(
     row = await registry.delegate(
         tx,
         data.domain,
-        name_servers=data.name_servers,
-        challenge=data.challenge,
+        registry.Wanted(name_servers=data.name_servers, challenge=data.challenge, ds=data.ds, expired=data.expired),
         ours=(*name_server_pool, mail_hostname),
     )
-    return Delegation(row.name, row.name_servers, row.challenge, rfc3339(row.updated_at))
+    return Delegation(row.name, row.name_servers, row.challenge, row.ds, row.expired, rfc3339(row.updated_at))
 
 
 ROUTES: list[HTTPRouteHandler] = [set_delegation]
