@@ -1,7 +1,6 @@
 """What each answer of Instantly becomes: documented statuses, undocumented ones, and nonsense."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -10,20 +9,12 @@ import pytest
 from litemail.kit import outbound
 from litemail.kit.errors import Error
 from litemail.providers import platform
-from litemail.providers.platform import Credentials, InboxToAdd, MailServer, Reach, Session, Site, Standing, instantly
+from litemail.providers.platform import Session, Standing, instantly
+from tests.providers import vendor_answers
+from tests.providers.vendor_answers import INBOX, KEY, PASSWORD, Handler, reach
 
-KEY = "key-5ecret"
-PASSWORD = 'in"b0x-5ecret'
+ADAPTER = instantly.adapter()
 ACCOUNT = {"email": "a@b.test", "warmup_status": 0, "setup_pending": False, "status": 1}
-INBOX = InboxToAdd(
-    "a@b.test",
-    "Ada",
-    "Lovelace",
-    inbox_type="custom",
-    imap=MailServer("imap.b.test", 993, "tls", "a@b.test", PASSWORD),
-    smtp=MailServer("smtp.b.test", 587, "starttls", "a@b.test", PASSWORD),
-)
-Handler = Callable[[httpx.Request], httpx.Response]
 
 
 def failure(status: int, message: str, **headers: str) -> httpx.Response:
@@ -31,27 +22,13 @@ def failure(status: int, message: str, **headers: str) -> httpx.Response:
     return httpx.Response(status, json=body, headers=headers)
 
 
-def reach(handler: Handler) -> Reach:
-    client = httpx.AsyncClient(transport=httpx.MockTransport(handler))
-    pacer = platform.Pacer(platform.twin_limits(instantly.adapter().declaration.limits, None))
-    return Reach(client, Site("http://vendor.test", "http://app.vendor.test"), pacer)
-
-
 def session(handler: Handler) -> Session:
-    return instantly.adapter().session(Credentials(KEY), reach(handler))
+    return vendor_answers.session(ADAPTER, handler)
 
 
 def adding(answer: httpx.Response | Exception, *, there: bool = False) -> Session:
-    """A platform that answers an add so, and afterwards shows the inbox or does not."""
-
-    def handle(request: httpx.Request) -> httpx.Response:
-        if request.method == "POST":
-            if isinstance(answer, Exception):
-                raise answer
-            return answer
-        return httpx.Response(200, json=ACCOUNT) if there else failure(404, "Account not found")
-
-    return session(handle)
+    afterwards = httpx.Response(200, json=ACCOUNT) if there else failure(404, "Account not found")
+    return vendor_answers.adding(ADAPTER, answer, afterwards=afterwards)
 
 
 ANSWERS = [
@@ -256,10 +233,10 @@ LOGINS: list[tuple[httpx.Response, type[Error]]] = [
 
 @pytest.mark.parametrize(("answer", "error"), LOGINS)
 async def test_an_answer_to_a_login_becomes_its_error(answer: httpx.Response, error: type[Error]) -> None:
-    sign_in = instantly.adapter().sign_in
+    sign_in = ADAPTER.sign_in
     assert sign_in
     with pytest.raises(error):
-        await sign_in(platform.Login("a@b.test", PASSWORD), reach(lambda _: answer))
+        await sign_in(platform.Login("a@b.test", PASSWORD), reach(ADAPTER, lambda _: answer))
 
 
 async def test_a_login_with_several_workspaces_asks_which() -> None:
@@ -271,10 +248,12 @@ async def test_a_login_with_several_workspaces_asks_which() -> None:
         body, headers = answers[request.url.path]
         return httpx.Response(200, json=body, headers=headers)
 
-    exchange = instantly.adapter().exchange
+    exchange = ADAPTER.exchange
     assert exchange
     with pytest.raises(platform.WorkspaceRequired, match="One, Two"):
-        await exchange(platform.Login("a@b.test", PASSWORD), reach(handle), workspace=None, key_name="Litemail")
+        await exchange(
+            platform.Login("a@b.test", PASSWORD), reach(ADAPTER, handle), workspace=None, key_name="Litemail"
+        )
 
 
 def test_signing_in_can_be_switched_off() -> None:
