@@ -155,7 +155,7 @@ async def _peer(platform_type: str, contract: Contract) -> AsyncIterator[Peer]:
         vendor = SERVERS[platform_type](contract)
         async with serving(answers_checked(contract, vendor)) as port:
             yield ServerPeer(vendor, port)
-            await asyncio.gather(*vendor.working)
+            await vendor.rest()
     else:
         async with running_twins(lambda app: answers_checked(contract, app)) as twins:
             yield TwinPeer(twins, platform_type)

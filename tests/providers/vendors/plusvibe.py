@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tests.providers.vendors.server import WRONG, Call, Handler, Json, Refusal, Reply, Vendor
+from tests.providers.vendors.server import Call, Handler, Json, Refusal, Reply, Vendor
 
 WORKSPACE = {"_id": "65f3c92d3dbe5dbb35374a9a", "name": "Agency"}
 _OK = Reply(200, {"status": "success"})
@@ -69,7 +69,7 @@ class PlusVibe(Vendor):
         """What cannot be signed in to is reported by mail, and not listed."""
         for account in accounts:
             email = account["email"].lower()
-            if email in self.inboxes or account["password"] == WRONG or self.is_full:
+            if email in self.inboxes or account["password"] == self.wrong or self.is_full:
                 continue
             self.inboxes[email] = {
                 "id": self._id(),

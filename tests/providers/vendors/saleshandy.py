@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tests.providers.vendors.server import WRONG, Call, Handler, Json, Reply, Vendor
+from tests.providers.vendors.server import Call, Handler, Json, Reply, Vendor
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Saleshandy(Vendor):
         await asyncio.sleep(self.seconds)
         if email in self.inboxes:
             return self.failure(400, "Email account already exists")
-        errors = {side: "Invalid login" if sides[side]["password"] == WRONG else None for side in sides}
+        errors = {side: "Invalid login" if sides[side]["password"] == self.wrong else None for side in sides}
         status = 0 if any(errors.values()) else 1
         number = f"acc{next(self.numbers)}"
         self.inboxes[email] = {

@@ -9,6 +9,7 @@ import itertools
 import json
 import random
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -55,6 +56,9 @@ class Vendor:
     settings: Settings = field(default_factory=Settings)
     seconds: float = 0.02
     """How long signing in to an inbox takes, and the work behind an accepted batch."""
+    wrong: str = WRONG
+    """The password of an inbox that cannot be signed in to."""
+    calls: Counter[str] = field(default_factory=Counter)
     inboxes: dict[str, dict[str, Json]] = field(default_factory=dict)
     """By address in lower case, in the order they came."""
     numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
@@ -103,6 +107,7 @@ class Vendor:
         return self.failure(404, "There is nothing here")
 
     async def _served(self, handler: Handler, call: Call) -> Reply:
+        self.calls[f"{call.method} {call.path}"] += 1
         try:
             self._let_in(self.key_of(call))
             unlucky = self.chance.random() < self.settings.error_rate
@@ -142,8 +147,9 @@ class Vendor:
         self.working.add(task)
         task.add_done_callback(self.working.discard)
 
-    def held(self) -> list[str]:
-        return sorted(self.inboxes)
+    async def rest(self) -> None:
+        """Until nothing is worked on any more."""
+        await asyncio.gather(*self.working)
 
 
 async def _body_of(receive: Receive) -> bytes:

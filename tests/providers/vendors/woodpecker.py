@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tests.providers.vendors.server import WRONG, Call, Handler, Json, Reply, Vendor
+from tests.providers.vendors.server import Call, Handler, Json, Reply, Vendor
 
 _PAGE = 50
 
@@ -55,7 +55,7 @@ class Woodpecker(Vendor):
     def _error(self, given: Mapping[str, Json]) -> str | None:
         if given["smtp_email"].lower() in self.inboxes:
             return "Mailbox already connected"
-        if WRONG in (given["smtp_password"], given["imap_password"]):
+        if self.wrong in (given["smtp_password"], given["imap_password"]):
             return "Authentication failed"
         return "The maximum of mailboxes is reached" if self.is_full else None
 
