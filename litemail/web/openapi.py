@@ -12,6 +12,7 @@ from litestar.utils.predicates import is_class_and_subclass
 
 from litemail.kit.actor import PUBLIC, SIGNED_IN, USER_ONLY
 from litemail.kit.wire import RequestModel
+from litemail.web import words
 from litemail.web.errors import ErrorBody, status_of
 
 
@@ -92,6 +93,7 @@ def build(app: Litestar) -> dict[str, Any]:
                         _describe_body(operation, handler, components["schemas"])
                         groups.update(dict.fromkeys(operation.get("tags", ())))
     tree["tags"] = [{"name": group} for group in groups]
+    words.explain(tree)
     return tree
 
 
