@@ -9,12 +9,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import uvloop
 
 from benchmarks import (
+    availability,
     bulk_creation,
     charges,
     cold_start,
     connecting,
     creation,
     dns_answers,
+    dns_checks,
     dns_fuzz,
     dns_zones,
     exports,
@@ -31,8 +33,10 @@ FIGURES: Mapping[str, Callable[[Scale], Awaitable[Sequence[Row]]]] = {
     "connecting": connecting.measure,
     "charges": charges.measure,
     "exports": exports.measure,
+    "availability": availability.measure,
     "dns_answers": dns_answers.measure,
     "dns_zones": dns_zones.measure,
+    "dns_checks": dns_checks.measure,
     "dns_fuzz": dns_fuzz.measure,
     "cold_start": cold_start.measure,
     "idle_memory": idle_memory.measure,

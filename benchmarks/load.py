@@ -60,11 +60,12 @@ class Caller:
 
 
 class _Client(asyncio.Protocol):
-    def __init__(self, requests: Iterator[bytes], deadline: float) -> None:
+    def __init__(self, requests: Iterator[bytes], deadline: float, status: bytes) -> None:
         self.times: list[float] = []
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._requests = requests
         self._deadline = deadline
+        self._status = status
         self._received = bytearray()
         self._sent = 0.0
 
@@ -85,7 +86,7 @@ class _Client(asyncio.Protocol):
         if len(self._received) < end + 4 + (int(length[1]) if length else 0):
             return
         now = time.perf_counter()
-        if not self._received.startswith(b"2", _STATUS.start):
+        if not self._received.startswith(self._status, _STATUS.start):
             self.done.set_exception(Refused(self._received.decode(errors="replace")))
             self._transport.close()
             return
@@ -103,11 +104,16 @@ class _Client(asyncio.Protocol):
         self._transport.write(request)
 
 
-async def run(port: int, requests: Callable[[int], Iterator[bytes]], *, clients: int, seconds: float) -> Load:
-    """Loads a server. `requests` gives each client, by number, what it sends. Raises Refused."""
+async def run(
+    port: int, requests: Callable[[int], Iterator[bytes]], *, clients: int, seconds: float, status: bytes = b"2"
+) -> Load:
+    """Loads a server. `requests` gives each client, by number, what it sends; `status` is how success begins.
+
+    Raises Refused.
+    """
     loop = asyncio.get_running_loop()
     started = time.perf_counter()
-    made = [_Client(requests(number), started + seconds) for number in range(clients)]
+    made = [_Client(requests(number), started + seconds, status) for number in range(clients)]
     for client in made:
         await loop.create_connection(partial(_itself, client), "127.0.0.1", port)
     await asyncio.gather(*(client.done for client in made))

@@ -85,6 +85,20 @@ async def add_domains(database: Database, *, workspace_id: str, first: int, coun
         )
 
 
+async def add_forwardings(database: Database, *, workspace_id: str, count: int) -> list[str]:
+    """Active domains that are forwarded to one URL; their names."""
+    names = await add_domains(database, workspace_id=workspace_id, first=1, count=count)
+    async with database.begin_system("benchmark") as tx:
+        await tx.execute(
+            """INSERT INTO web_forwardings (domain_id, workspace_id, url, permanent, keep_path, created_at)
+               SELECT id, workspace_id, 'https://example.com/welcome', true, true, %(now)s FROM domains
+               WHERE workspace_id = %(workspace_id)s""",
+            workspace_id=workspace_id,
+            now=tx.now,
+        )
+    return names
+
+
 async def add_mailboxes(database: Database, *, workspace_id: str, first: int, count: int) -> None:
     """Active mailboxes, 100 on each domain. `first` and `count` are multiples of 100."""
     await add_domains(database, workspace_id=workspace_id, first=first // 100, count=count // 100)

@@ -104,7 +104,7 @@ def without_ours(sets: dict[tuple[str, str], Any], before: dict[tuple[str, str],
 
 
 async def test_twenty_records_of_the_owner_are_the_same_after_everything(world: World) -> None:
-    name = "twenty.test"
+    name = "holds-twenty.test"
     await world.pdns.create(name, twenty_records(name))
     before = await world.pdns.sets(name)
     assert sum(len(one["records"]) for one in before.values()) >= 20
@@ -142,7 +142,7 @@ async def test_twenty_records_of_the_owner_are_the_same_after_everything(world: 
 
 
 async def test_a_conflict_is_shown_and_resolved_by_leave_to_replace(world: World) -> None:
-    name = "conflict.test"
+    name = "provider-conflict.test"
     apex = f"{name}."
     mx = {"content": "1 aspmx.l.google.com.", "disabled": False}
     spf = {"content": '"v=spf1 include:_spf.google.com ~all"', "disabled": False}
@@ -187,11 +187,11 @@ async def test_a_conflict_is_shown_and_resolved_by_leave_to_replace(world: World
 
 
 async def test_wrong_credentials_are_refused_and_nothing_is_kept(world: World) -> None:
-    answer = await world.connect("refused.test", api_key="not-the-key")
+    answer = await world.connect("provider-refused.test", api_key="not-the-key")
     assert (answer.status_code, answer.json()["code"]) == (422, "dns_provider.bad_credentials")
     assert answer.json()["details"][0]["field"] == "dns.credentials"
     assert "not-the-key" not in answer.text
-    assert (await world.somebody.call("GET", "/v1/domains/refused.test")).status_code == 404
+    assert (await world.somebody.call("GET", "/v1/domains/provider-refused.test")).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ async def test_a_zone_that_is_missing_is_said_and_found_later(world: World) -> N
 
 
 async def test_a_provider_that_is_away_is_tried_again(world: World) -> None:
-    name = "away.test"
+    name = "provider-away.test"
     await world.pdns.create(name)
     domain_id = await world.connected(name)
     allowed, endpoint = world.doors.private, ("127.0.0.1", world.pdns.api_port)
@@ -274,7 +274,7 @@ async def test_a_plan_names_what_is_wrong_with_each_domain(world: World) -> None
 
 
 async def test_credentials_are_sealed_and_forgotten_with_the_last_domain(world: World) -> None:
-    name = "sealed.test"
+    name = "sealed-provider.test"
     await world.pdns.create(name)
     domain_id = await world.connected(name)
     async with world.database.begin_system("test") as tx:
@@ -298,9 +298,9 @@ async def test_credentials_are_sealed_and_forgotten_with_the_last_domain(world: 
 
 
 async def test_a_repeat_under_one_key_is_one_connection(world: World) -> None:
-    await world.pdns.create("once.test")
+    await world.pdns.create("published-once.test")
     credentials = {"api_url": world.pdns.api_url, "api_key": API_KEY}
-    body = {"domains": ["once.test"], "dns": {"provider": "powerdns", "credentials": credentials}}
+    body = {"domains": ["published-once.test"], "dns": {"provider": "powerdns", "credentials": credentials}}
     headers = {**world.somebody.person.headers, "idempotency-key": "publishing-once"}
     first = await world.somebody.client.post("/v1/domains/connect", json=body, headers=headers)
     second = await world.somebody.client.post("/v1/domains/connect", json=body, headers=headers)

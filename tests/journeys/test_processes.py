@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(180)
 
 async def test_parts_alone_do_what_serve_does(tmp_path: Path):
     with installation(tmp_path) as house:
-        parts = [house.start(part) for part in ("dns", "mail", "sandbox", "worker", "api")]
+        parts = [house.start(part) for part in ("dns", "mail", "redirect", "sandbox", "worker", "api")]
         async with customer(house.url) as me, httpx.AsyncClient(trust_env=False) as anybody:
             await me.active_domain("acme.test")
             await me.mailbox("acme.test", "ada")
@@ -31,7 +31,7 @@ async def test_parts_alone_do_what_serve_does(tmp_path: Path):
             )
             done = await me.until(f"/v1/connect-inbox/{connection['id']}", "completed", "completed_with_errors")
             assert done["status"] == "completed"
-            for part in ("dns", "mail", "sandbox", "worker"):
+            for part in ("dns", "mail", "redirect", "sandbox", "worker"):
                 for path in ("healthz", "readyz"):
                     answer = await anybody.get(f"http://127.0.0.1:{house.ports[f'health_{part}']}/{path}")
                     assert (answer.status_code, answer.json()["status"]) == (200, "ok")

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import httpx
+import msgspec
 import pytest
 
 from litemail.providers.platform import (
@@ -98,6 +99,26 @@ async def test_those_who_come_while_a_call_is_under_way_wait_together(there: Wor
     await asyncio.gather(*(come(number) for number in range(12)))
     assert len(inner.calls) <= 3
     assert sum(count for _, count in inner.calls) == 12
+
+
+async def test_inboxes_that_are_added_one_by_one_do_not_wait_for_each_other(there: World) -> None:
+    inner = counting(there, seconds=0.2)
+    session = gathered(inner, msgspec.structs.replace(MANY, batch=1), name="Memory")
+    async with asyncio.timeout(0.5):
+        await asyncio.gather(*(session.add([inbox(f"inbox{number}@b.test")]) for number in range(10)))
+    assert inner.calls == [("add", 1)] * 10
+
+
+async def test_at_a_slow_platform_a_question_waits_longer_for_company(there: World) -> None:
+    inner = counting(there)
+    session = gathered(inner, msgspec.structs.replace(MANY, per_second=20), name="Memory")
+
+    async def come(number: int) -> None:
+        await asyncio.sleep(number * 0.02)
+        await session.find([f"inbox{number}@b.test"])
+
+    await asyncio.gather(*(come(number) for number in range(6)))
+    assert inner.calls == [("find", 6)]
 
 
 async def test_an_error_is_heard_by_all(there: World) -> None:

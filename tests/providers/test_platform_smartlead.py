@@ -144,6 +144,18 @@ async def test_a_refused_inbox_that_is_there_is_accepted_whatever_the_words(
     assert outcome == platform.Accepted("a@b.test", ticket="2849", already=True)
 
 
+async def test_an_inbox_entered_with_capitals_is_found_by_the_number_that_the_refusal_names() -> None:
+    """Page email-accounts/get-by-email: such an address must be passed exactly as it was entered."""
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            return json_answer(400, {"errorCode": "ACCOUNT_ALREADY_EXIST", "message": EXISTS, "emailAccountId": 2849})
+        return json_answer(200, ACCOUNT) if request.url.path.endswith("/2849") else ABSENT
+
+    outcomes = await vendor_answers.session(ADAPTER, handle).add([INBOX])
+    assert outcomes == [platform.Accepted("a@b.test", ticket="2849", already=True)]
+
+
 @pytest.mark.parametrize(
     ("body", "_source"),
     [

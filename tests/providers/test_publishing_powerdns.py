@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 import dns.asyncquery
 import dns.message
+import httpx
 import pytest
 
 from litemail.kit.outbound import AddressNotAllowed, ConnectFailed, Guard, ListedOnly, PublicOnly
@@ -12,7 +14,8 @@ from litemail.kit.outbound.policy import HTTP_OR_HTTPS
 from litemail.protocols.record_types import Record, RecordType
 from litemail.protocols.record_wire import join_txt
 from litemail.providers.dns.publishing import Credentials, Plan, Publisher, make_plan, powerdns, value_of
-from litemail.providers.dns.publishing.errors import BadAddress, BadCredentials, Rejected, ZoneMissing
+from litemail.providers.dns.publishing.errors import BadAddress, BadCredentials, ChangedMeanwhile, Rejected, ZoneMissing
+from litemail.providers.dns.publishing.octo import OctoPublisher
 from tests.conftest import Databases
 from tests.pdns import API_KEY, Pdns, customers_pdns, free_port, needs_pdns, twenty_records
 
@@ -120,8 +123,7 @@ def _replaced(one: Mapping[str, object]) -> dict[str, object]:
     return {**one, "ttl": 300, "records": [{"content": content, "disabled": False} for content in contents]}
 
 
-async def test_a_plan_that_no_longer_fits_is_refused(pdns: Pdns):
-    """Nobody takes a value away between reading and writing without our noticing: it is not brought back."""
+async def test_a_plan_that_was_carried_out_leaves_nothing_to_do(pdns: Pdns):
     zone = "meanwhile.example"
     await pdns.create(zone, [_replaced({"name": f"{zone}.", "type": "TXT", "records": ['"his"', '"old one of ours"']})])
     ours = Record(RecordType.TXT, "@", "old one of ours")
@@ -171,3 +173,27 @@ async def test_the_guard_has_the_last_word(pdns: Pdns):
     async with powerdns.open_publisher(credentials, Guard(policy=PublicOnly(schemes=HTTP_OR_HTTPS))) as publisher:
         with pytest.raises(AddressNotAllowed):
             await publisher.verify()
+
+
+async def test_a_value_that_comes_between_reading_and_writing_is_not_taken_away(pdns: Pdns):
+    zone = "between.example"
+    await pdns.create(zone, [_replaced({"name": f"{zone}.", "type": "TXT", "records": ['"his"']})])
+    credentials = Credentials({"api_url": pdns.api_url, "api_key": API_KEY, "server_id": "localhost"})
+    endpoint = ("127.0.0.1", pdns.api_port)
+    guard = Guard(policy=ListedOnly({endpoint: endpoint}))
+    async with powerdns.open_publisher(credentials, guard) as publisher:
+        assert isinstance(publisher, OctoPublisher)
+        plan_then = publisher._provider.plan
+
+        def plan_late(*given: Any, **more: Any) -> Any:
+            """What somebody else writes at just that moment."""
+            late = _replaced({"name": f"{zone}.", "type": "TXT", "records": ['"his"', '"his newest"']})
+            url = f"{pdns.api_url}/api/v1/servers/localhost/zones/{zone}."
+            body = {"rrsets": [{**late, "changetype": "REPLACE"}]}
+            httpx.patch(url, json=body, headers={"x-api-key": API_KEY}, trust_env=False).raise_for_status()
+            return plan_then(*given, **more)
+
+        publisher._provider.plan = plan_late  # type: ignore[method-assign]  # the moment is hard to meet otherwise
+        with pytest.raises(ChangedMeanwhile):
+            await publisher.apply(zone, Plan(create=OURS))
+    assert await texts(pdns, zone) == {"his", "his newest"}

@@ -23,6 +23,8 @@ Reply = TypeVar("Reply")
 Group = list[tuple[Question, asyncio.Future[Reply]]]
 
 _MOMENT = 0.02
+_TURNS = 5
+"""For as many calls as this a question waits for company: at a slow platform, calls are what there is least of."""
 
 
 def gathered(session: Session, limits: Limits, *, name: str) -> Session:
@@ -35,10 +37,12 @@ class GatheredSession:
 
     def __init__(self, session: Session, limits: Limits, *, name: str) -> None:
         self._session = session
+        self._batch = limits.batch
         unknown, nothing = OutcomeUnknown(name=name, reason=_LEFT), Unavailable(name=name, reason=_LEFT)
-        self._find = Together(self._find_all, most=limits.look_together, lost=nothing)
-        self._confirm = Together(self._confirm_all, most=limits.look_together, lost=nothing)
-        self._add: Together[InboxToAdd, Outcome] = Together(session.add, most=limits.batch, lost=unknown)
+        moment = max(_MOMENT, _TURNS / limits.per_second)
+        self._find = Together(self._find_all, most=limits.look_together, lost=nothing, moment=moment)
+        self._confirm = Together(self._confirm_all, most=limits.look_together, lost=nothing, moment=moment)
+        self._add: Together[InboxToAdd, Outcome] = Together(session.add, most=limits.batch, lost=unknown, moment=moment)
 
     async def check(self) -> tuple[PlatformWorkspace, ...]:
         return await self._session.check()
@@ -49,7 +53,10 @@ class GatheredSession:
         return _mapping(emails[0], await self._find.ask(emails[0]))
 
     async def add(self, inboxes: Sequence[InboxToAdd]) -> Sequence[Outcome]:
-        return [await self._add.ask(inboxes[0])] if len(inboxes) == 1 else await self._session.add(inboxes)
+        # One by one they need not wait for each other.
+        if len(inboxes) != 1 or self._batch == 1:
+            return await self._session.add(inboxes)
+        return [await self._add.ask(inboxes[0])]
 
     async def confirm(self, accepted: Sequence[Accepted]) -> Mapping[str, RemoteInbox]:
         if len(accepted) != 1:
@@ -89,9 +96,15 @@ class Together(Generic[Question, Reply]):
     """
 
     def __init__(
-        self, call: Callable[[Sequence[Question]], Awaitable[Sequence[Reply]]], *, most: int, lost: Exception
+        self,
+        call: Callable[[Sequence[Question]], Awaitable[Sequence[Reply]]],
+        *,
+        most: int,
+        lost: Exception,
+        moment: float = _MOMENT,
     ) -> None:
         self._call = call
+        self._moment = moment
         self._most = most
         self._lost = lost
         self._turn = asyncio.Lock()
@@ -117,7 +130,7 @@ class Together(Generic[Question, Reply]):
 
     async def _call_for(self, group: Group[Question, Reply]) -> Sequence[Reply]:
         try:
-            await asyncio.sleep(_MOMENT)
+            await asyncio.sleep(self._moment)
             async with self._turn:
                 self._close(group)
                 return await self._call([question for question, _ in group])

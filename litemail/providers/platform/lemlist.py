@@ -48,7 +48,7 @@ from litemail.providers.platform.unoffered import Unoffered
 # 20 requests in 2 seconds for a key (developer.lemlist.com, rate limits); what else uses the key needs room too.
 # There is no list of mailboxes: they hang off the team's members, so all are read at the cost of one.
 _LIMITS = Limits(per_second=7, per_minute=400, concurrency=20, look_together=1_000, confirm_within=60)
-_TEST_TIMEOUT = 50.0  # it signs in to both servers of the inbox
+_TIMEOUT = 50.0  # it looks up the servers of the inbox before it adds it, and signs in to them for its test
 _WARMUP_WITHIN = 60.0
 _GOOGLE = ("gmail.com", "googlemail.com")
 _WARMUP_PATHS = ("lemwarm", "warmup")
@@ -131,7 +131,9 @@ class LemlistSession(Unoffered):
         if _is_google(inbox):
             return Refused(inbox.email, GoogleOnly())
         caller = self.caller.with_secrets(inbox.imap.password, inbox.smtp.password)
-        answer = await self._answer("POST", "/user/email-accounts", body=_account(inbox), caller=caller)
+        answer = await self._answer(
+            "POST", "/user/email-accounts", body=_account(inbox), timeout=_TIMEOUT, caller=caller
+        )
         if answer.status == 400:  # noqa: PLR2004 - also one that is there already
             found = (await self._those([inbox.email])).get(inbox.email)
             if found is not None:
@@ -163,7 +165,7 @@ class LemlistSession(Unoffered):
     async def _trouble(self, mailbox_id: str, caller: Caller) -> str | None:
         """What keeps lemlist from signing in to a mailbox; None when nothing does."""
         path = f"/user/email-accounts/{quote(mailbox_id, safe='')}/test"
-        answer = await self._answer("POST", path, caller=caller, timeout=_TEST_TIMEOUT, reads=True)
+        answer = await self._answer("POST", path, caller=caller, timeout=_TIMEOUT, reads=True)
         tested = caller.parse(answer, wire.Tested)
         failed = [
             f"{side}: {result.error or 'failed'}"

@@ -48,7 +48,7 @@ Parameters = Sequence[tuple[str, str]]
 
 # Its limits are not documented; this is slow enough for most, and a 429 is heeded.
 _ADDRESSES = 50  # so many fit in a query
-_LIMITS = Limits(per_second=5, per_minute=200, concurrency=10, look_together=_ADDRESSES, confirm_within=180)
+_LIMITS = Limits(per_second=5, per_minute=300, concurrency=10, look_together=_ADDRESSES, confirm_within=180)
 _SIGN_IN_TIMEOUT = 50.0
 _PAGE = 100
 _MOST_PAGES = 10_000

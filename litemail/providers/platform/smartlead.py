@@ -36,6 +36,7 @@ from litemail.providers.platform.pacing import Limits
 from litemail.providers.platform.sender_name import renamed, renames, sender_name
 from litemail.providers.platform.smartlead_answers import (
     NAME,
+    failure_of,
     is_absent,
     is_refusal,
     raise_for_body,
@@ -168,10 +169,17 @@ class SmartleadSession:
         caller = self._caller_for(inbox)
         if saved is not None or not is_refusal(answer):
             raise caller.unexpected(answer, "neither an account nor a refusal")
-        found = await self._find(inbox.email)
+        found = await self._find(inbox.email) or await self._read_named(answer, inbox.email)
         if found is not None:
             return Accepted(inbox.email, ticket=str(found.id), already=True)
         return Refused(inbox.email, refusal_of(caller, answer, email=inbox.email))
+
+    async def _read_named(self, refusal: Answer, email: str) -> wire.Account | None:
+        """The account that a refusal names as the customer's own. An address that was entered there with capitals is
+        found only so.
+        """
+        failure = failure_of(refusal)
+        return await self._read(failure.emailAccountId, email) if failure and failure.emailAccountId else None
 
     async def _save(self, inbox: InboxToAdd, body: wire.SaveAccount) -> Answer:
         caller = self._caller_for(inbox)
