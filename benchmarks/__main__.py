@@ -23,6 +23,7 @@ from benchmarks import (
     idle_memory,
     listing,
     machine,
+    redirects,
 )
 from benchmarks.row import HEADER, Row, Scale
 
@@ -38,6 +39,7 @@ FIGURES: Mapping[str, Callable[[Scale], Awaitable[Sequence[Row]]]] = {
     "dns_zones": dns_zones.measure,
     "dns_checks": dns_checks.measure,
     "dns_fuzz": dns_fuzz.measure,
+    "redirects": redirects.measure,
     "cold_start": cold_start.measure,
     "idle_memory": idle_memory.measure,
 }
