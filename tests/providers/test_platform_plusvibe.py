@@ -156,6 +156,14 @@ async def test_a_warmup_that_was_not_switched_for_all_is_no_success() -> None:
         await session.set_warmup(["a@b.test"], on=True)
     with pytest.raises(platform.Rejected, match="is not there"):
         await session.set_warmup(["nobody@b.test"], on=True)
+    with pytest.raises(platform.UnexpectedAnswer):
+        await answering(json_answer(200, {}), accounts=(ACCOUNT,)).set_warmup(["a@b.test"], on=True)
+
+
+@pytest.mark.parametrize("body", [{"updated_count": 1, "updated_ids": [ACCOUNT["id"]]}, {"status": "success"}])
+async def test_a_switched_warmup_is_told_in_two_ways(body: dict[str, Any]) -> None:
+    """ "list" has the first, "page" answers other bulk calls with the second."""
+    await answering(json_answer(200, body), accounts=(ACCOUNT,)).set_warmup(["a@b.test"], on=True)
 
 
 async def test_a_daily_limit_is_changed_and_a_name_is_not() -> None:

@@ -4,6 +4,7 @@ A good answer to adding only says that the request was accepted; the result is s
 there when the list shows it as active, and an inbox that PlusVibe cannot sign in to may never be listed at all.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -36,22 +37,24 @@ _BROKEN = {"ERROR", "DISCONNECTED"}
 
 
 @dataclass(frozen=True)
-class PlusVibeAccounts(Unoffered):
-    """The part of `Session` that a key and a login do alike; how they do it is in `workspaces`, `page`, `hand_over`."""
+class PlusVibeAccounts(Unoffered, ABC):
+    """The part of `Session` that a key and a login do alike; what they do differently is abstract."""
 
     wanted_workspace: str | None
     chosen: list[PlatformWorkspace]
     """The workspace once it is known."""
 
+    @abstractmethod
     async def workspaces(self) -> tuple[PlatformWorkspace, ...]:
-        raise NotImplementedError
+        """All that the credentials reach."""
 
+    @abstractmethod
     async def page(self, parameters: Mapping[str, str]) -> wire.Accounts:
-        raise NotImplementedError
+        """A page of the list."""
 
+    @abstractmethod
     async def hand_over(self, caller: Caller, accounts: list[wire.NewAccount]) -> PlatformError | None:
         """Raises what concerns the account; what the platform says against these inboxes is the result."""
-        raise NotImplementedError
 
     async def check(self) -> tuple[PlatformWorkspace, ...]:
         there = await self.workspaces()
