@@ -49,7 +49,9 @@ LONGEST = 180.0
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", action="append", choices=FIGURES, metavar="NAME", help=", ".join(FIGURES))
-    parser.add_argument("--rows", type=int, default=Scale.rows, help="mailboxes of the workspace that is listed")
+    parser.add_argument(
+        "--rows", type=int, default=Scale.rows, help="mailboxes of the workspace that is listed or exported"
+    )
     parser.add_argument("--seconds", type=float, default=Scale.seconds, help="length of each load")
     given = parser.parse_args()
     scale = Scale(rows=given.rows, seconds=given.seconds)
