@@ -226,6 +226,14 @@ async def test_a_password_in_a_query_is_neither_logged_nor_told(caplog: pytest.L
     assert "5ecret" not in f"{raised.value}{raised.value.body}{caplog.text}"
 
 
+async def test_after_a_lost_answer_the_batch_gets_time_to_show() -> None:
+    """Else it would not be found, and be handed over again."""
+    with pytest.raises(platform.OutcomeUnknown) as raised:
+        await answering(httpx.Response(502)).add([INBOX])
+    assert raised.value.retry_after
+    assert raised.value.retry_after >= 30
+
+
 @pytest.mark.parametrize("secret", [KEY, PASSWORD])
 async def test_secrets_that_it_echoes_are_not_kept(secret: str) -> None:
     [outcome] = await answering(json_answer(400, {"message": f"bad login with {secret}"})).add([INBOX])

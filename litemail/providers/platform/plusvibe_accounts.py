@@ -18,7 +18,7 @@ from litemail.providers.platform.base import (
     RemoteInbox,
     Standing,
 )
-from litemail.providers.platform.errors import InboxSignInRefused, PlatformError, Rejected
+from litemail.providers.platform.errors import InboxSignInRefused, OutcomeUnknown, PlatformError, Rejected
 from litemail.providers.platform.http import Caller
 from litemail.providers.platform.identity import choose_workspace
 from litemail.providers.platform.unoffered import Unoffered
@@ -29,6 +29,8 @@ PAGE = 100
 _FEW = 3
 """So many inboxes are looked for one by one, more in the whole list."""
 _MOST_PAGES = 1_000
+_SETTLES = 30.0
+"""Seconds after which an inbox is probably listed that was handed over without an answer; earlier nobody looks."""
 _ACTIVE = "ACTIVE"
 # ACTIVE was seen by readers of the live API; the others are not documented and read with care.
 _WORKING = {_ACTIVE, "INACTIVE", "PAUSED"}
@@ -76,7 +78,11 @@ class PlusVibeAccounts(Unoffered, ABC):
     async def add(self, inboxes: Sequence[InboxToAdd]) -> Sequence[Outcome]:
         """A request that is refused is halved until it is clear which inbox was meant."""
         passwords = [server.password for inbox in inboxes for server in (inbox.imap, inbox.smtp)]
-        refused = await self.hand_over(self.caller.with_secrets(*passwords), [_new(inbox) for inbox in inboxes])
+        try:
+            refused = await self.hand_over(self.caller.with_secrets(*passwords), [_new(inbox) for inbox in inboxes])
+        except OutcomeUnknown as error:
+            error.wait_at_least(_SETTLES)
+            raise
         if refused is None:
             return [Accepted(inbox.email, ticket=inbox.email) for inbox in inboxes]
         if len(inboxes) > 1:
