@@ -21,7 +21,7 @@ class AddAccount(msgspec.Struct, frozen=True):
 
 
 class Added(msgspec.Struct, frozen=True):
-    """In the vendor's examples this id begins with `umx_`, and that of a mailbox in its team with `usm_`: so inboxes are
+    """In the vendor's examples this id begins with `umx_`, that of a mailbox in its team with `usm_`: so inboxes are
     found by address, and each id is used as it came.
     """
 
