@@ -23,6 +23,7 @@ from benchmarks import (
     idle_memory,
     listing,
     machine,
+    redirects,
 )
 from benchmarks.row import HEADER, Row, Scale
 
@@ -38,6 +39,7 @@ FIGURES: Mapping[str, Callable[[Scale], Awaitable[Sequence[Row]]]] = {
     "dns_zones": dns_zones.measure,
     "dns_checks": dns_checks.measure,
     "dns_fuzz": dns_fuzz.measure,
+    "redirects": redirects.measure,
     "cold_start": cold_start.measure,
     "idle_memory": idle_memory.measure,
 }
@@ -47,7 +49,9 @@ LONGEST = 180.0
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", action="append", choices=FIGURES, metavar="NAME", help=", ".join(FIGURES))
-    parser.add_argument("--rows", type=int, default=Scale.rows, help="mailboxes of the workspace that is listed")
+    parser.add_argument(
+        "--rows", type=int, default=Scale.rows, help="mailboxes of the workspace that is listed or exported"
+    )
     parser.add_argument("--seconds", type=float, default=Scale.seconds, help="length of each load")
     given = parser.parse_args()
     scale = Scale(rows=given.rows, seconds=given.seconds)

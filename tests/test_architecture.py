@@ -46,6 +46,7 @@ SLICES = (
     "domains",
     "mailboxes",
     "platforms",
+    "exports",
     "connections",
 )
 

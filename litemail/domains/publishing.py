@@ -126,10 +126,10 @@ async def _publish(tx: Tx, accepted: Mapping[int, str], access: Access, *, repla
         tx, domain_ids, workspace_id=workspace_id, account_id=account_id, replace=replace
     )
     for domain_id in domain_ids:
-        await enqueue(tx, domain_id)
+        await request(tx, domain_id)
 
 
-async def enqueue(tx: Tx, domain_id: str) -> None:
+async def request(tx: Tx, domain_id: str) -> None:
     """One publishing of a domain at a time, and one more that waits."""
     lock = f"publish {domain_id}"
     await tx.enqueue("domains.publish", lock=lock, once=lock, domain_id=domain_id)

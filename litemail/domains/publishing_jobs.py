@@ -23,7 +23,7 @@ async def publish_due(*, database: Database) -> None:
     """
     async with database.begin_system("due publishing of domains") as tx:
         for domain_id in await publishing_queries.take_due(tx, limit=_AT_ONCE, again_in=_LOST_AFTER):
-            await publishing.enqueue(tx, domain_id)
+            await publishing.request(tx, domain_id)
         await publishing_queries.delete_unused_accounts(tx)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from litemail import mailboxes
+from litemail import platforms as platform_accounts
 from litemail.exports import run_queries
 from litemail.exports.intake import NotActive
 from litemail.exports.run_queries import Claim, OpenItem
@@ -129,9 +130,11 @@ async def _next(means: Means, claim: Claim, account_id: str, servers: Servers) -
     """The next mailboxes that are not decided, each with the password made for that account."""
     async with means.database.begin_system("read an export") as tx:
         rows = await run_queries.list_open(tx, claim.id, limit=_TOGETHER)
+        # An account that was deleted gets nothing more; that it is gone shows when it is reached.
+        there = await platform_accounts.hold(tx, account_id, workspace_id=claim.workspace_id)
         passwords = await mailboxes.hand_to_platform_account(
             tx,
-            [row.mailbox_id for row in rows],
+            [row.mailbox_id for row in rows] if there else [],
             platform_account_id=account_id,
             label=means.registry.get(claim.destination).declaration.name,
             by=claim.requested_by,
@@ -146,7 +149,7 @@ async def _next(means: Means, claim: Claim, account_id: str, servers: Servers) -
             attempted=row.attempted,
             ticket=row.ticket,
             row=row,
-            inbox=_inbox(row, claim, servers, passwords[row.mailbox_id]),
+            inbox=_inbox(row, claim, servers, passwords.get(row.mailbox_id, "")),
         )
         for row in rows
     ]

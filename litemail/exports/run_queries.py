@@ -208,9 +208,9 @@ async def list_forgotten(tx: Tx, *, seconds: float) -> list[Forgotten]:
     """Exports that nobody has worked on for so long although something is left to do."""
     return await tx.all(
         Forgotten,
-        """SELECT id, platform_account_id FROM exports
-           WHERE coalesce(lease_until, created_at) < clock_timestamp() - make_interval(secs => %(seconds)s)
-             AND (finished_at IS NULL OR lease_until IS NOT NULL)
-           ORDER BY id LIMIT 1000""",
+        f"""SELECT id, platform_account_id FROM exports
+            WHERE coalesce(lease_until, created_at) < clock_timestamp() - make_interval(secs => %(seconds)s)
+              AND (finished_at IS NULL OR lease_until IS NOT NULL) AND {_UNFINISHED}
+            ORDER BY id LIMIT 1000""",
         seconds=seconds,
     )

@@ -23,6 +23,7 @@ from litemail.platforms.service import SecretsExpired as SecretsExpired
 from litemail.platforms.service import check_offered as check_offered
 from litemail.platforms.service import find as find
 from litemail.platforms.service import find_or_create as find_or_create
+from litemail.platforms.service import hold as hold
 from litemail.platforms.service import sign_in as sign_in
 from litemail.platforms.work import OPEN as OPEN
 from litemail.platforms.work import Change as Change

@@ -73,6 +73,18 @@ async def find(tx: Tx, account_id: str, *, workspace_id: str) -> PlatformAccount
     )
 
 
+async def hold(tx: Tx, account_id: str, *, workspace_id: str) -> bool:
+    return bool(
+        await tx.value(
+            bool,
+            """SELECT true FROM platform_accounts
+               WHERE id = %(id)s AND workspace_id = %(workspace_id)s AND deleted_at IS NULL FOR SHARE""",
+            id=account_id,
+            workspace_id=workspace_id,
+        )
+    )
+
+
 async def list_(
     tx: Tx, *, workspace_id: str, platform_type: str | None, limit: int, after: str | None
 ) -> list[PlatformAccount]:

@@ -75,6 +75,11 @@ async def find(tx: Tx, account_id: str, *, workspace_id: str | None = None) -> P
     return await queries.find(tx, account_id, workspace_id=workspace_id)
 
 
+async def hold(tx: Tx, account_id: str, *, workspace_id: str) -> bool:
+    """Whether the account is there. If it is, it is not deleted before the transaction ends."""
+    return await queries.hold(tx, account_id, workspace_id=workspace_id)
+
+
 @asynccontextmanager
 async def reach_account(
     database: Database, doors: Doors, adapter: Adapter, account_id: str, *, workspace_id: str, mode: Mode

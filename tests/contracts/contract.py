@@ -20,11 +20,12 @@ FORMATS = FormatChecker(["date-time", "date", "uuid", "ipv4", "ipv6", "regex"])
 _EMAIL = re.compile(r"[^\s@]+@([^\s@.]+\.)+[^\s@.]+")
 
 
-@FORMATS.checks("email")
 def _is_email(value: object) -> bool:
     """As the checkers of vendors have it; jsonschema is content with an @."""
     return not isinstance(value, str) or _EMAIL.fullmatch(value) is not None
 
+
+FORMATS.checks("email")(_is_email)
 
 WORDS = {"type": "string", "minLength": 1}
 

@@ -184,3 +184,12 @@ async def test_who_may_spend_may_buy(shopper: Shopper, database: Database) -> No
         "/v1/domains/purchase", json={"domains": [{"name": shopper.name()}]}, headers={"x-api-key": key["key"]}
     )
     assert (answer.status_code, "billing:spend" in answer.text) == (403, True)
+
+
+async def test_a_saved_card_fills_a_wallet_that_is_short(shopper: Shopper) -> None:
+    await shopper.buyer.set_wallet(0)
+    await shopper.buyer.save_card(amount=5000)
+    order = await shopper.bought(shopper.name())
+    assert (order["status"], order["captured"]) == ("fulfilled", usd(1200))
+    assert len(await shopper.buyer.orders("domain_purchase")) == 1
+    assert await shopper.buyer.available() == 5000 - 1200

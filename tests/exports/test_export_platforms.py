@@ -4,11 +4,15 @@ import asyncio
 
 import pytest
 
-from litemail.exports import run_queries
+from litemail.exports import MailHostNotPublic, create, run_queries
+from litemail.exports.intake import Wanted
+from litemail.exports.queries import Filter, Options
 from litemail.kit.db import Database
+from litemail.kit.ports import PortBook
 from litemail.kit.secrets import Secrets
+from litemail.mailboxes import MailAccess
 from litemail.platforms import LeaseLost
-from litemail.providers.platform import BadCredentials, Capability, NoPaidPlan
+from litemail.providers.platform import BadCredentials, Capability, NoPaidPlan, registry
 from litemail.servers.sign_in import SignIns
 from tests.connections.world import NAME, down, refusal
 from tests.exports.world import World
@@ -252,3 +256,42 @@ async def test_deleting_the_account_revokes_what_it_was_handed(world: World, dat
         kept = await tx.value(bytes, "SELECT api_key FROM platform_accounts WHERE id = %(id)s", id=account)
     assert kept is None
     assert (await world.account()) != account
+
+
+async def test_an_account_deleted_in_the_middle_is_handed_nothing_more(world: World):
+    (mailbox,) = await world.mailboxes("ada")
+    account = await world.account()
+    begun = await world.begin("instantly", platform_account_id=account)
+    handed = asyncio.Event()
+
+    async def stop(name: str, _about: str) -> None:
+        if name == "add":
+            handed.set()
+            await asyncio.sleep(60)
+
+    world.platform.after = stop
+    async with world.running(begun["id"]):
+        await asyncio.wait_for(handed.wait(), 10)
+    world.platform.after = None
+    assert (await world.call("DELETE", f"/v1/exports/accounts/{account}")).status_code == 204
+    await world.run(begun["id"])
+    (item,) = await world.items(begun["id"])
+    assert (item["status"], item["error"]["code"]) == ("cancelled", "connection.cancelled_midway")
+    assert (await world.call("GET", f"/v1/mailboxes/{mailbox['id']}/app-passwords")).json()["data"] == []
+
+
+async def test_live_workspaces_export_only_where_the_mail_host_is_public(world: World, secrets: Secrets):
+    await world.mailboxes("ada")
+    ports = PortBook(world.folder / "live.json")
+    ports.write({"imaps": 993, "submission": 587})
+    wanted = Wanted("csv", None, None, Filter(all=True), Options())
+    for host, refused in (("127.0.0.1", True), ("mail.example.com", False)):
+        async with world.database.begin(world.person.actor(mode="live")) as tx:
+            creating = create(
+                tx, wanted, platforms=registry([]), guards=world.guards, mail_access=MailAccess(host, ports)
+            )
+            if refused:
+                with pytest.raises(MailHostNotPublic):
+                    await creating
+            else:
+                assert (await creating).mode == "live"

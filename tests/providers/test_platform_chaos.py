@@ -91,10 +91,10 @@ async def test_every_inbox_is_there_once_whatever_happens_on_the_way(name: str, 
 
     emails = [f"inbox{number}@getbrandmerge.test" for number in range(INBOXES)]
     async with world(name, spoil) as platform:
-        pacer = Hasty(twin_limits(platform.adapter.declaration.limits, None))
-        session = platform.session(reach=platform.reach(pacer=pacer))
+        limits = twin_limits(platform.adapter.declaration.limits, None)
+        session = platform.session(reach=platform.reach(pacer=Hasty(limits)))
         if together:  # as the program does
-            session = gathered(session, platform.adapter.declaration.limits, name=name)
+            session = gathered(session, limits, name=name)
         results = await asyncio.gather(*(stubbornly(platform, session, email) for email in emails))
         assert {result.seen.email for result in results if result.seen} == set(emails)
         assert together or not days[0].certain

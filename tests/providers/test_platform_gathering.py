@@ -17,6 +17,7 @@ from litemail.providers.platform import (
     RemoteInbox,
     Standing,
     Unavailable,
+    twin_limits,
 )
 from litemail.providers.platform.gathering import gathered
 from litemail.providers.platform.http import Caller
@@ -163,7 +164,7 @@ async def test_a_thousand_inboxes_need_few_calls(name: str) -> None:
             return await super().handle_async_request(request)
 
     async with world(name, lambda _: Counted()) as platform:
-        limits = platform.adapter.declaration.limits
+        limits = twin_limits(platform.adapter.declaration.limits, None)
         session = gathered(platform.session(), limits, name="Platform")
         results = await asyncio.gather(*(hand_over(platform, session, inbox(email), patience=30) for email in emails))
         assert all(result.connected for result in results)

@@ -183,7 +183,16 @@ async def test_retry_after_is_heeded_within_bounds(headers: dict[str, str], seco
     assert raised.value.retry_after == seconds
 
 
-@pytest.mark.parametrize("headers", [{}, {"retry-after": "soon"}])
+@pytest.mark.parametrize(
+    "reset", ["2015-10-21T07:28:00Z", "2015-10-21T07:28:00.000+02:00", "Wed, 21 Oct 2015 07:28:00 GMT"]
+)
+async def test_the_moment_at_which_a_limit_ends_is_heeded(reset: str) -> None:
+    with pytest.raises(platform.RateLimited) as raised:
+        await session(lambda _: failure(429, "Too Many Requests", **{"x-ratelimit-reset": reset})).check()
+    assert raised.value.retry_after == 1
+
+
+@pytest.mark.parametrize("headers", [{}, {"retry-after": "soon"}, {"x-ratelimit-reset": "1445412480"}])
 async def test_without_a_wish_the_rest_begins_below_a_second(headers: dict[str, str]) -> None:
     with pytest.raises(platform.RateLimited) as raised:
         await session(lambda _: failure(429, "Too Many Requests", **headers)).check()

@@ -156,6 +156,14 @@ async def test_a_warmup_that_was_not_switched_for_all_is_no_success() -> None:
         await session.set_warmup(["a@b.test"], on=True)
     with pytest.raises(platform.Rejected, match="is not there"):
         await session.set_warmup(["nobody@b.test"], on=True)
+    with pytest.raises(platform.UnexpectedAnswer):
+        await answering(json_answer(200, {}), accounts=(ACCOUNT,)).set_warmup(["a@b.test"], on=True)
+
+
+@pytest.mark.parametrize("body", [{"updated_count": 1, "updated_ids": [ACCOUNT["id"]]}, {"status": "success"}])
+async def test_a_switched_warmup_is_told_in_two_ways(body: dict[str, Any]) -> None:
+    """ "list" has the first, "page" answers other bulk calls with the second."""
+    await answering(json_answer(200, body), accounts=(ACCOUNT,)).set_warmup(["a@b.test"], on=True)
 
 
 async def test_a_daily_limit_is_changed_and_a_name_is_not() -> None:
@@ -216,6 +224,14 @@ async def test_a_password_in_a_query_is_neither_logged_nor_told(caplog: pytest.L
     with caplog.at_level(logging.WARNING), pytest.raises(platform.UnexpectedAnswer) as raised:
         await login_session(handle).find(["a@b.test"])
     assert "5ecret" not in f"{raised.value}{raised.value.body}{caplog.text}"
+
+
+async def test_after_a_lost_answer_the_batch_gets_time_to_show() -> None:
+    """Else it would not be found, and be handed over again."""
+    with pytest.raises(platform.OutcomeUnknown) as raised:
+        await answering(httpx.Response(502)).add([INBOX])
+    assert raised.value.retry_after
+    assert raised.value.retry_after >= 30
 
 
 @pytest.mark.parametrize("secret", [KEY, PASSWORD])

@@ -200,6 +200,14 @@ async def test_what_neither_the_list_nor_the_summary_names_is_not_decided(summar
     assert await session.confirm([Accepted("a@b.test", "17")]) == {}
 
 
+async def test_after_a_lost_answer_the_batch_gets_time_to_show() -> None:
+    """Else it would not be found, and be handed over again."""
+    with pytest.raises(platform.OutcomeUnknown) as raised:
+        await answering(httpx.Response(502)).add([INBOX])
+    assert raised.value.retry_after
+    assert raised.value.retry_after >= 30
+
+
 @pytest.mark.parametrize("secret", [KEY, PASSWORD])
 async def test_secrets_that_it_echoes_are_not_kept(secret: str) -> None:
     body = {"code": "ERROR", "details": [f"bad login with {secret}"]}

@@ -53,6 +53,10 @@ class OutcomeUnknown(Unavailable):
 
     message = "{name} did not answer, so it is not known whether it did what was asked: {reason}."
 
+    def wait_at_least(self, seconds: float) -> None:
+        """For platforms that work in the background: what was asked for shows only after a while."""
+        self.retry_after = max(self.retry_after or 0, seconds)
+
 
 class RateLimited(TryAgain):
     """`retry_after` is always set: seconds to wait before the next call with these credentials, the platform's wish or,

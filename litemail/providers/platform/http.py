@@ -183,23 +183,28 @@ class _InnerWish(msgspec.Struct, frozen=True):
 
 def _asked_rest(answer: Answer) -> float | None:
     """For how many seconds the platform wants to be left alone, between 1 s and a quarter of an hour; None if it does
-    not say. Retry-After has seconds or a date (RFC 9110, section 10.2.3); Smartlead documents a body with
-    `error.retry_after` too.
+    not say. Retry-After has seconds or a date (RFC 9110, section 10.2.3). With a 429, Smartlead documents a body with
+    `error.retry_after` too, and lemlist and Saleshandy send the date of X-RateLimit-Reset.
     """
     text = answer.headers.get("retry-after", "").strip()
     seconds: float | None = None
     if text.isascii() and text.isdigit():
         seconds = float(text[:9])
     elif text:
-        with suppress(ValueError):
-            moment = parsedate_to_datetime(text)
-            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-            seconds = _until(moment)
+        seconds = _until(text)
     elif answer.status == _SLOW_DOWN:
         with suppress(msgspec.DecodeError, UnicodeDecodeError):
             seconds = msgspec.json.decode(answer.body, type=_InnerWish).error.retry_after
+        if seconds is None:
+            seconds = _until(answer.headers.get("x-ratelimit-reset", ""))
     return None if seconds is None else min(max(seconds, 1.0), _LONGEST_REST)
 
 
-def _until(moment: datetime) -> float:
-    return (moment - clock.now()).total_seconds()
+def _until(text: str) -> float | None:
+    """In how many seconds it is that moment, written as in mail or as in ISO 8601; None for anything else."""
+    for parse in (parsedate_to_datetime, datetime.fromisoformat):
+        with suppress(ValueError):
+            moment = parse(text)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            return (moment - clock.now()).total_seconds()
+    return None

@@ -21,6 +21,10 @@ class AddAccount(msgspec.Struct, frozen=True):
 
 
 class Added(msgspec.Struct, frozen=True):
+    """In the vendor's examples this id begins with `umx_`, that of a mailbox in its team with `usm_`: so inboxes are
+    found by address, and each id is used as it came.
+    """
+
     id: str
     email: str
 

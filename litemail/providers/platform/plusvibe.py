@@ -110,8 +110,12 @@ class PlusVibeSession(PlusVibeAccounts):
         for start in range(0, len(emails), PAGE):
             ids = await self._ids(emails[start : start + PAGE])
             body = wire.UpdateWarmup(await self.workspace_id(), ids, "ACTIVE" if on else "INACTIVE")
-            done = await self._call("PATCH", "/account/bulk-update-warmup", wire.WarmupUpdated, body=body)
-            if missed := set(ids) - set(done.updated_ids):
+            answer = await self._answer("PATCH", "/account/bulk-update-warmup", body=body)
+            answers.raise_for_body(self.caller, answer)
+            done = self.caller.parse(answer, wire.WarmupUpdated)
+            if done.updated_ids is None and done.status is None:
+                raise self.caller.unexpected(answer, "neither updated_ids nor status")
+            if done.updated_ids is not None and (missed := set(ids) - set(done.updated_ids)):
                 raise Rejected(name=NAME, words=f"the warm-up of {len(missed)} inboxes was not switched")
 
     async def tag(self, emails: Sequence[str], tags: Sequence[str]) -> None:

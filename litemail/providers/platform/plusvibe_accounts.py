@@ -4,6 +4,7 @@ A good answer to adding only says that the request was accepted; the result is s
 there when the list shows it as active, and an inbox that PlusVibe cannot sign in to may never be listed at all.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from litemail.providers.platform.base import (
     RemoteInbox,
     Standing,
 )
-from litemail.providers.platform.errors import InboxSignInRefused, PlatformError, Rejected
+from litemail.providers.platform.errors import InboxSignInRefused, OutcomeUnknown, PlatformError, Rejected
 from litemail.providers.platform.http import Caller
 from litemail.providers.platform.identity import choose_workspace
 from litemail.providers.platform.unoffered import Unoffered
@@ -28,6 +29,8 @@ PAGE = 100
 _FEW = 3
 """So many inboxes are looked for one by one, more in the whole list."""
 _MOST_PAGES = 1_000
+_SETTLES = 30.0
+"""Seconds after which an inbox is probably listed that was handed over without an answer; earlier nobody looks."""
 _ACTIVE = "ACTIVE"
 # ACTIVE was seen by readers of the live API; the others are not documented and read with care.
 _WORKING = {_ACTIVE, "INACTIVE", "PAUSED"}
@@ -36,22 +39,24 @@ _BROKEN = {"ERROR", "DISCONNECTED"}
 
 
 @dataclass(frozen=True)
-class PlusVibeAccounts(Unoffered):
-    """The part of `Session` that a key and a login do alike; how they do it is in `workspaces`, `page`, `hand_over`."""
+class PlusVibeAccounts(Unoffered, ABC):
+    """The part of `Session` that a key and a login do alike; what they do differently is abstract."""
 
     wanted_workspace: str | None
     chosen: list[PlatformWorkspace]
     """The workspace once it is known."""
 
+    @abstractmethod
     async def workspaces(self) -> tuple[PlatformWorkspace, ...]:
-        raise NotImplementedError
+        """All that the credentials reach."""
 
+    @abstractmethod
     async def page(self, parameters: Mapping[str, str]) -> wire.Accounts:
-        raise NotImplementedError
+        """A page of the list."""
 
+    @abstractmethod
     async def hand_over(self, caller: Caller, accounts: list[wire.NewAccount]) -> PlatformError | None:
         """Raises what concerns the account; what the platform says against these inboxes is the result."""
-        raise NotImplementedError
 
     async def check(self) -> tuple[PlatformWorkspace, ...]:
         there = await self.workspaces()
@@ -73,7 +78,11 @@ class PlusVibeAccounts(Unoffered):
     async def add(self, inboxes: Sequence[InboxToAdd]) -> Sequence[Outcome]:
         """A request that is refused is halved until it is clear which inbox was meant."""
         passwords = [server.password for inbox in inboxes for server in (inbox.imap, inbox.smtp)]
-        refused = await self.hand_over(self.caller.with_secrets(*passwords), [_new(inbox) for inbox in inboxes])
+        try:
+            refused = await self.hand_over(self.caller.with_secrets(*passwords), [_new(inbox) for inbox in inboxes])
+        except OutcomeUnknown as error:
+            error.wait_at_least(_SETTLES)
+            raise
         if refused is None:
             return [Accepted(inbox.email, ticket=inbox.email) for inbox in inboxes]
         if len(inboxes) > 1:

@@ -109,7 +109,10 @@ class UpdateWarmup(msgspec.Struct, frozen=True):
 
 
 class WarmupUpdated(msgspec.Struct, frozen=True):
-    updated_ids: list[str]
+    """The checked list of calls has the ids here; the other bulk calls answer with a `status` alone."""
+
+    updated_ids: list[str] | None = None
+    status: Literal["success", "ok", "accepted"] | None = None
 
 
 class Tag(msgspec.Struct, frozen=True):

@@ -29,6 +29,7 @@ from litemail.providers.platform.base import (
     Site,
     Standing,
 )
+from litemail.providers.platform.errors import OutcomeUnknown
 from litemail.providers.platform.http import Answer, Caller, Method
 from litemail.providers.platform.identity import require_header_safe
 from litemail.providers.platform.pacing import Limits
@@ -43,6 +44,8 @@ _LIMITS = Limits(per_second=5, per_minute=300, concurrency=1, batch=200, look_to
 _NO_CONTENT = 204
 _GONE = 404
 _MOST_PAGES = 1_000
+_SETTLES = 30.0
+"""Seconds after which a batch without an answer is probably worked on; earlier nobody looks for its inboxes."""
 _CONDITIONALLY = "connected conditionally"
 _WARMING_UP = "RUNNING"
 
@@ -94,7 +97,11 @@ class WoodpeckerSession(Unoffered):
         passwords = [server.password for inbox in inboxes for server in (inbox.imap, inbox.smtp)]
         caller = self.caller.with_secrets(*passwords)
         body = wire.AddMailboxes([_new(inbox) for inbox in inboxes])
-        answer = await self._answer("POST", "/v2/mailboxes/manual_connection/bulk", body=body, caller=caller)
+        try:
+            answer = await self._answer("POST", "/v2/mailboxes/manual_connection/bulk", body=body, caller=caller)
+        except OutcomeUnknown as error:
+            error.wait_at_least(_SETTLES)
+            raise
         if not answers.is_refused(answer):
             ticket = str(caller.parse(answer, wire.Batch).batch_id)
             return [Accepted(inbox.email, ticket) for inbox in inboxes]
