@@ -272,6 +272,15 @@ async def test_old_keys_leave_the_dns_when_their_time_is_over(world: World) -> N
     assert (await world.rotate("retiring.test")).json()["next"] == ["lm3", "lm3e"]
 
 
+async def test_at_a_provider_the_servers_that_the_domain_is_delegated_to_must_show_the_keys(world: World) -> None:
+    domain_id = await world.active("elsewhere.test")
+    async with world.database.begin_system("test") as tx:
+        await tx.execute("UPDATE domains SET dns = 'powerdns' WHERE id = %(id)s", id=domain_id)
+    await world.rotate("elsewhere.test")
+    await world.work(domain_id, port=1)  # our own servers do not matter then
+    assert await world.signing("elsewhere.test") == ["lm2", "lm2e"]
+
+
 async def test_a_rotation_of_a_domain_that_is_no_longer_used_does_nothing(world: World) -> None:
     domain_id = await world.active("left.test")
     await world.rotate("left.test")
