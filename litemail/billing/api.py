@@ -59,7 +59,7 @@ INVOICE_EXAMPLE: dict[str, object] = {
     **operation(
         "Get the billing details",
         description="Those of the workspace that pays.",
-        group="Billing",
+        group="Billings",
         scope=requires("billing:read"),
         errors=("billing.details_not_found",),
         example=DETAILS_EXAMPLE,
@@ -74,7 +74,7 @@ async def get_billing(tx: Given[Tx]) -> Billing:
     **operation(
         "Enter the billing details",
         description="Needed before any purchase, in sandbox workspaces too. Invoices show them.",
-        group="Billing",
+        group="Billings",
         scope=requires("billing:write"),
         errors=("billing.details_exist",),
         example=DETAILS_EXAMPLE,
@@ -91,7 +91,7 @@ async def create_billing(data: JSONBody[BillingCreate], tx: Given[Tx]) -> Billin
         "Change the billing details",
         description="Fields left out stay as they are; null takes away what is optional. Invoices that exist keep "
         "what they say.",
-        group="Billing",
+        group="Billings",
         scope=requires("billing:write"),
         errors=("billing.details_not_found",),
         example=DETAILS_EXAMPLE,
@@ -107,7 +107,7 @@ async def update_billing(data: JSONBody[BillingUpdate], tx: Given[Tx]) -> Billin
     **operation(
         "List invoices",
         description="Newest first: one for each order that was paid out of the wallet, one for each refund.",
-        group="Billing",
+        group="Billings",
         scope=requires("billing:read"),
         errors=("request.bad_cursor",),
         example={"data": [INVOICE_EXAMPLE], "next_cursor": None},
@@ -122,7 +122,7 @@ async def list_invoices(tx: Given[Tx], page_request: Given[PageRequest]) -> Page
     **operation(
         "Get an invoice",
         description="As JSON, or with `accept: text/html` as a page to print.",
-        group="Billing",
+        group="Billings",
         scope=requires("billing:read"),
         errors=("billing.invoice_not_found",),
         example=INVOICE_EXAMPLE,

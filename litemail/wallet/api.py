@@ -79,7 +79,7 @@ _GATEWAY_ERRORS = (
         "Get the balance of your wallet",
         description="The wallet of the workspace that pays. `available` is what can be spent: the balance without what "
         "open orders hold.",
-        group="Wallet",
+        group="Payment & Wallet",
         scope=requires("billing:read"),
         example={
             "balance": {"amount": 100000, "currency": _USD},
@@ -104,7 +104,7 @@ async def get_balance(tx: Given[Tx], actor: Given[Actor]) -> Wallet:
         "Top up your wallet",
         description="Gives a link to a page of the payment gateway. The wallet is credited when the gateway says that "
         "the money came, once. `amount` is in minor units, 5.00 to 10,000.00.",
-        group="Wallet",
+        group="Payment & Wallet",
         scope=requires("billing:spend"),
         errors=_GATEWAY_ERRORS,
         example=PAYMENT_EXAMPLE,
@@ -142,7 +142,7 @@ async def top_up(
     **operation(
         "Get a payment",
         description="What became of a top-up, a recharge, or a card being saved.",
-        group="Wallet",
+        group="Payment & Wallet",
         scope=requires("billing:read"),
         errors=("payment.not_found",),
         example={**PAYMENT_EXAMPLE, "status": "succeeded"},
@@ -161,7 +161,7 @@ async def get_payment(payment_id: FromPath[str], tx: Given[Tx]) -> Payment:
         "that as an order needs, where one needs more. A declined card is tried again after an hour, a day and three "
         "days; then auto-recharge is switched off. `payment_link` is there while no card is saved, or the last one "
         "was declined: open it to save one.",
-        group="Wallet",
+        group="Payment & Wallet",
         scope=requires("billing:spend"),
         errors=_GATEWAY_ERRORS,
         example={**AUTO_RECHARGE_EXAMPLE, "payment_link": None},
@@ -207,7 +207,7 @@ async def set_auto_recharge(
         "List the transactions of your wallet",
         description="Newest first. `from` and `to` are dates or times (RFC 3339); a date stands for the whole day in "
         "UTC, and `to` includes its day.",
-        group="Wallet",
+        group="Payment & Wallet",
         scope=requires("billing:read"),
         example={"data": [TRANSACTION_EXAMPLE], "next_cursor": None},
     ),

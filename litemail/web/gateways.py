@@ -31,7 +31,7 @@ class Received(msgspec.Struct, frozen=True):
     **operation(
         "Take an event of a payment gateway",
         description="For the gateway itself: `stripe`, or `sandbox`. Each event is handled once, whatever their order.",
-        group="Wallet",
+        group="Payment & Wallet",
         scope=requires(PUBLIC),
         errors=(
             "payment.bad_signature",
