@@ -1,5 +1,6 @@
 """The route that connects domains: to our name servers, or with their DNS at their owner's provider."""
 
+import asyncio
 from functools import partial
 
 from litestar import Response, post
@@ -133,10 +134,13 @@ async def _plans(
     """Raises NothingToPlan, and what verifying the credentials raises."""
     if at_provider is None:
         raise NothingToPlan(field="dns")
+    deadline = asyncio.get_running_loop().time() + previewing.WITHIN
     access = await _verified(at_provider, doors, actor)
     async with database.begin(actor) as tx:
         wanted = await previewing.drafts(tx, data.domains, mail_hostname=house.mail_hostname)
-    previews = await previewing.preview(wanted, access, doors, mode=actor.mode, replace=at_provider.replace)
+    previews = await previewing.preview(
+        wanted, access, doors, mode=actor.mode, replace=at_provider.replace, deadline=deadline
+    )
     return show_plans(previews)
 
 

@@ -53,18 +53,19 @@ async def preview(
     *,
     mode: Mode,
     replace: bool,
-    within: float = WITHIN,
+    deadline: float,
 ) -> Mapping[str, Preview]:
     """Reads the zones at the provider, one after the other; those that there is no time for say so.
 
-    Raises BadCredentials and its like where the provider refuses them.
+    `deadline` in the time of the event loop.
     """
-    deadline = asyncio.get_running_loop().time() + within
+    late = NoAnswerInTime(name=access.provider.declaration.name, seconds=int(WITHIN))
+    loop = asyncio.get_running_loop()
     found: dict[str, Preview] = {}
     async with doors.open(access, mode=mode) as publisher:
         for text, draft in wanted.items():
-            if isinstance(draft, Error):
-                found[text] = draft
+            if isinstance(draft, Error) or loop.time() >= deadline:
+                found[text] = draft if isinstance(draft, Error) else late
                 continue
             try:
                 async with asyncio.timeout_at(deadline):
@@ -72,7 +73,7 @@ async def preview(
                         publisher, access, draft.name, written=draft.written, wanted=draft.wanted, replace=replace
                     )
             except TimeoutError:
-                found[text] = NoAnswerInTime(name=access.provider.declaration.name, seconds=int(within))
+                found[text] = late
             except (DnsProviderError, OutboundError) as problem:
                 found[text] = problem
     return found

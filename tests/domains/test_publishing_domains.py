@@ -9,8 +9,9 @@ import httpx
 import pytest
 
 from litemail import zones
-from litemail.domains import DnsDoors, publishing_jobs
+from litemail.domains import DnsDoors, DomainNotFound, previewing, publishing_jobs
 from litemail.kit.db import Database
+from litemail.kit.errors import Error
 from litemail.kit.secrets import Secrets
 from litemail.protocols.record_types import Record, RecordType
 from tests.conftest import Databases
@@ -307,3 +308,15 @@ async def test_a_repeat_under_one_key_is_one_connection(world: World) -> None:
     assert first.status_code == second.status_code == 202
     assert second.json() == first.json()
     assert second.headers["idempotency-replayed"] == "true"
+
+
+async def test_plans_that_there_is_no_time_for_say_so(world: World) -> None:
+    credentials = {"api_url": world.pdns.api_url, "api_key": API_KEY}
+    access = world.doors.read("powerdns", credentials, mode="sandbox", field="dns")
+    drafts: dict[str, previewing.Draft | Error] = {
+        "slow.test": previewing.Draft("slow.test", ()),
+        "co.uk": DomainNotFound(domain="co.uk"),
+    }
+    found = await previewing.preview(drafts, access, world.doors, mode="sandbox", replace=False, deadline=0)
+    codes = {name: one.code for name, one in found.items() if isinstance(one, Error)}
+    assert codes == {"slow.test": "dns_provider.no_answer", "co.uk": "domain.not_found"}
