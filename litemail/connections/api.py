@@ -77,7 +77,7 @@ INBOX_EXAMPLE = {
     "error": None,
     "updated_at": "2026-01-29T18:42:01.190Z",
 }
-_GROUP = "Connect inboxes"
+_GROUP = "Connect Inbox"
 
 
 @post(
