@@ -12,7 +12,7 @@ from litestar.utils.predicates import is_class_and_subclass
 
 from litemail.kit.actor import PUBLIC, SIGNED_IN, USER_ONLY
 from litemail.kit.wire import RequestModel
-from litemail.web import words
+from litemail.web import examples, words
 from litemail.web.errors import ErrorBody, status_of
 
 
@@ -82,6 +82,7 @@ def build(app: Litestar) -> dict[str, Any]:
         "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     }
     components.setdefault("schemas", {}).update(_error_schemas())
+    components["examples"] = examples.of_errors()
     groups: dict[str, None] = {}
     for route in app.routes:
         for handler in getattr(route, "route_handlers", ()):
@@ -107,16 +108,7 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler, method: str)
     # Litestar's failures have another body than ours.
     responses = {status: answer for status, answer in operation["responses"].items() if int(status) < _FAILED}
     operation["responses"] = responses
-    codes: dict[str, list[str]] = {}
-    for code in handler.opt.get("errors", ()):
-        codes.setdefault(str(status_of(code)), []).append(code)
-    for status in {*_statuses(handler, method, public=public), *codes}:
-        responses[status] = {
-            "description": _ALWAYS.get(status, "Refused."),
-            "content": {"application/json": {"schema": _ERROR_REF}},
-        }
-        if status in codes:
-            responses[status]["x-codes"] = codes[status]
+    responses |= _failures(handler, method, public=public)
     _complete_success(responses[str(handler.status_code)], handler)
     if models := handler.opt.get("request_models"):
         operation["requestBody"] = {
@@ -139,8 +131,24 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler, method: str)
         operation.setdefault("parameters", []).append(_IDEMPOTENCY_HEADER)
 
 
+def _failures(handler: HTTPRouteHandler, method: str, *, public: bool) -> dict[str, Any]:
+    codes: dict[str, list[str]] = {}
+    for code in handler.opt.get("errors", ()):
+        codes.setdefault(str(status_of(code)), []).append(code)
+    failures: dict[str, Any] = {}
+    for status in {*_statuses(handler, method, public=public), *codes}:
+        content: dict[str, Any] = {"schema": _ERROR_REF}
+        if shown := examples.references(status, codes.get(status, ())):
+            content["examples"] = shown
+        failures[status] = {"description": _ALWAYS.get(status, "Refused."), "content": {"application/json": content}}
+        if status in codes:
+            failures[status]["x-codes"] = codes[status]
+    return failures
+
+
 def _complete_success(answer: dict[str, Any], handler: HTTPRouteHandler) -> None:
-    if (example := handler.opt.get("example")) is not None:
+    example = examples.answer_of(handler.handler_name, handler.opt.get("example"))
+    if example is not None:
         next(iter(answer["content"].values()))["examples"] = {"success": {"value": example}}
     if also := handler.opt.get("also"):
         answer["content"][also] = {"schema": {"type": "string"}}

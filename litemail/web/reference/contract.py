@@ -84,7 +84,7 @@ class Group(msgspec.Struct, frozen=True):
 
 def read(tree: Mapping[str, Any]) -> list[Group]:
     """The operations of an OpenAPI document that `web.openapi` built, by group."""
-    definitions = Definitions(tree["components"]["schemas"])
+    definitions = Definitions(tree["components"])
     found: dict[str, list[Operation]] = {name: [] for name in GROUPS}
     for path, item in tree["paths"].items():
         for method in _METHODS:
@@ -101,7 +101,7 @@ def read(tree: Mapping[str, Any]) -> list[Group]:
 def _operation(path: str, method: str, about: Mapping[str, Any], definitions: Definitions) -> Operation:
     parameters = about.get("parameters", ())
     body_type, body = _content(about.get("requestBody", {}))
-    example = _first_example(body)
+    example = definitions.example(body)
     return Operation(
         id=about["operationId"],
         slug=about["operationId"].replace("_", "-"),
@@ -130,7 +130,7 @@ def _parameters(parameters: Iterable[Mapping[str, Any]], place: str, definitions
 
 def _answer(status: int, about: Mapping[str, Any], definitions: Definitions) -> Answer:
     media_type, content = _content(about)
-    example = _first_example(content)
+    example = definitions.example(content)
     phrase = HTTPStatus(status).phrase
     good = status in _SUCCESS
     schema = content.get("schema") if good else None
@@ -152,9 +152,6 @@ def _content(about: Mapping[str, Any]) -> tuple[str | None, Mapping[str, Any]]:
     return None, {}
 
 
-def _first_example(content: Mapping[str, Any]) -> object:
-    return next((each["value"] for each in content.get("examples", {}).values()), None)
-
-
 def pretty(value: object) -> str:
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    """JSON to read; a text as it is."""
+    return value if isinstance(value, str) else msgspec.json.format(msgspec.json.encode(value), indent=2).decode()

@@ -30,8 +30,17 @@ class Field(msgspec.Struct, frozen=True):
 class Definitions:
     """Resolves references into the components of one contract."""
 
-    def __init__(self, schemas: Mapping[str, Schema]) -> None:
-        self._schemas = schemas
+    def __init__(self, components: Mapping[str, Mapping[str, Any]]) -> None:
+        self._schemas: Mapping[str, Schema] = components["schemas"]
+        self._examples = components.get("examples", {})
+
+    def example(self, content: Mapping[str, Any]) -> object:
+        """The first example of a body; None without one."""
+        for each in content.get("examples", {}).values():
+            if "$ref" in each:
+                return self._examples[str(each["$ref"]).rpartition("/")[2]]["value"]
+            return each["value"]
+        return None
 
     def resolve(self, schema: Schema) -> Schema:
         while "$ref" in schema:

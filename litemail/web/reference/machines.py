@@ -74,5 +74,9 @@ def _item(operation: Operation) -> dict[str, object]:
     if operation.public:
         request["auth"] = {"type": "noauth"}
     if call.body is not None:
-        request["body"] = {"mode": "raw", "raw": call.body, "options": {"raw": {"language": "json"}}}
+        request["body"] = {
+            "mode": "raw",
+            "raw": call.body,
+            "options": {"raw": {"language": "json" if call.is_json else "text"}},
+        }
     return {"name": operation.summary, "request": request}

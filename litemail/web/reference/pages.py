@@ -141,8 +141,9 @@ def written_samples(operation: Operation) -> list[tuple[samples.Language, str]]:
 def sample_call(operation: Operation) -> Call:
     """The call with its example values, as a reader would send it."""
     body = None if operation.body_example is None else pretty(operation.body_example)
-    headers = samples.headers_of(key=not operation.public, body=body is not None)
-    return Call(operation.method, BASE, target_of(operation), headers, body)
+    media_type = (operation.body_type or samples.JSON) if body is not None else None
+    headers = samples.headers_of(key=not operation.public, media_type=media_type)
+    return Call(operation.method, BASE, target_of(operation), headers, body, media_type or samples.JSON)
 
 
 def target_of(operation: Operation) -> str:

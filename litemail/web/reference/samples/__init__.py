@@ -1,7 +1,7 @@
 """Request samples: one call, written in every language that customers use."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from pprint import pformat
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _FOLDER = Path(__file__).parent
+JSON = "application/json"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -44,13 +45,18 @@ LANGUAGES = (
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A request as it is sent. `base` is scheme and host, `target` path and query, `body` JSON text."""
+    """A request as it is sent. `base` is scheme and host, `target` path and query."""
 
     method: str
     base: str
     target: str
     headers: Sequence[tuple[str, str]]
     body: str | None = None
+    media_type: str = JSON
+
+    @property
+    def is_json(self) -> bool:
+        return self.media_type == JSON
 
     @property
     def url(self) -> str:
@@ -121,10 +127,9 @@ def python_value(body: str, indent: int) -> str:
     return ("\n" + " " * indent).join(lines)
 
 
-def headers_of(*, key: bool, body: bool, more: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
+def headers_of(*, key: bool, media_type: str | None) -> list[tuple[str, str]]:
     """The headers of a sample. The key stands for the reader's own."""
     return [
         *([("x-api-key", "YOUR_API_KEY")] if key else []),
-        *([("content-type", "application/json")] if body else []),
-        *(more or {}).items(),
+        *([("content-type", media_type)] if media_type else []),
     ]

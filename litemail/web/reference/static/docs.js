@@ -185,7 +185,7 @@ function request(section, form, signal) {
   const headers = {};
   if (form.elements.key?.value) headers["x-api-key"] = form.elements.key.value;
   const body = form.elements.body?.value;
-  if (body) headers["content-type"] = "application/json";
+  if (body) headers["content-type"] = section.dataset.type;
   return { method: section.dataset.method, headers, body: body || undefined, signal, credentials: "omit", cache: "no-store" };
 }
 
