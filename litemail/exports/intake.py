@@ -113,7 +113,7 @@ def account_faults(account: PlatformAccount | None, account_id: str, *, platform
     elif platform_type is not None and account.platform_type != platform_type:
         yield Detail(field, f"this is an account at {account.platform_type}")
     elif not account.has_api_key:
-        yield Detail(field, "this account never signed in; give it an API key with PUT /v1/exports/accounts/{id}")
+        yield Detail(field, "no API key of this account is stored; give it one with PUT /v1/exports/accounts/{id}")
 
 
 async def _filter_faults(tx: Tx, chosen: Filter, actor: Actor) -> Sequence[Detail]:
