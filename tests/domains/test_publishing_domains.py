@@ -240,7 +240,8 @@ async def test_a_zone_that_is_missing_is_said_and_found_later(world: World) -> N
     assert isinstance(shown["failure"], dict)
     assert shown["failure"]["code"] == "dns_provider.zone_missing"
     await world.pdns.create(name)
-    await world.connected(name)
+    again = await world.connect(name, name.upper())
+    assert [one["id"] for one in again.json()["results"]] == [domain_id, domain_id]
     await world.publish(domain_id)
     assert (await world.somebody.domain(name))["failure"] is None
 
@@ -258,7 +259,23 @@ async def test_a_provider_that_is_away_is_tried_again(world: World) -> None:
     assert isinstance(shown["failure"], dict)
     assert (shown["failure"]["code"], shown["failure"]["retryable"]) == ("outbound.connect_failed", True)
     async with world.database.begin_system("test") as tx:
-        await tx.execute("UPDATE dns_publishings SET next_try_at = now() WHERE domain_id = %(id)s", id=domain_id)
+        await tx.execute(
+            "UPDATE dns_publishings SET next_try_at = now() - interval '1 s', tries = 1000 WHERE domain_id = %(id)s",
+            id=domain_id,
+        )
+    allowed[endpoint] = ("127.0.0.1", 1)
+    assert domain_id in await world.publish_due()
+    allowed[endpoint] = endpoint
+    async with world.database.begin_system("test") as tx:
+        wait = await tx.value(
+            int,
+            "SELECT extract(epoch FROM next_try_at - now())::int FROM dns_publishings WHERE domain_id = %(id)s",
+            id=domain_id,
+        )
+        assert wait == pytest.approx(3600, abs=60)
+        await tx.execute(
+            "UPDATE dns_publishings SET next_try_at = now() - interval '1 s' WHERE domain_id = %(id)s", id=domain_id
+        )
     assert domain_id in await world.publish_due()
     assert (await world.somebody.domain(name))["failure"] is None
 
