@@ -337,3 +337,14 @@ async def test_plans_that_there_is_no_time_for_say_so(world: World) -> None:
     found = await previewing.preview(drafts, access, world.doors, mode="sandbox", replace=False, deadline=0)
     codes = {name: one.code for name, one in found.items() if isinstance(one, Error)}
     assert codes == {"slow.test": "dns_provider.no_answer", "co.uk": "domain.not_found"}
+
+
+async def test_a_hosted_domain_changes_over_by_being_removed_and_connected_again(world: World) -> None:
+    name = "changes-over.test"
+    await world.somebody.connected(name)
+    answer = await world.connect(name)
+    assert answer.json()["results"][0]["error"]["code"] == "domain.already_connected"
+    assert (await world.somebody.call("DELETE", f"/v1/domains/{name}")).status_code in {200, 204}
+    await world.pdns.create(name)
+    await world.publish(await world.connected(name))
+    assert (f"{name}.", "MX") in await world.pdns.sets(name)
