@@ -148,7 +148,7 @@ WRONG: list[tuple[str, str, dict[str, object] | None, str, str, str]] = [
 @pytest.mark.parametrize("case", range(len(WRONG)))
 async def test_what_is_wrong_is_named_with_the_remedy(world: World, case: int) -> None:
     name, kind, content, check, state, words = WRONG[case]
-    domain = f"wrong-{case}.test"
+    domain = f"at-fault-{case}.test"
     await world.active(domain)
     await world.change(domain, name, kind, content)
 

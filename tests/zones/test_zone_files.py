@@ -129,7 +129,7 @@ async def test_an_empty_file_changes_nothing(new_owner: NewOwner) -> None:
 
 
 async def test_a_zone_moves_by_its_file(new_owner: NewOwner, tmp_path: Path) -> None:
-    owner = await new_owner("moving.test")
+    owner = await new_owner("zone-moves.test")
     for record in (
         {"type": "TXT", "name": "long", "content": 'é"\\;' * 200},
         {"type": "CNAME", "name": "*.w", "content": "host.example.net"},
