@@ -47,7 +47,7 @@ def key(row: dict[str, object]) -> tuple[object, ...]:
 
 
 async def test_a_plan_changes_nothing_and_is_what_is_done(new_owner: NewOwner, database: Database) -> None:
-    owner = await new_owner("planned.test")
+    owner = await new_owner("file-plan.test")
     before, serial = await owner.records(), await owner.serial(database)
     planned = await send(owner, FILE, "&dry_run=true")
     assert planned.status_code == 200, planned.text
