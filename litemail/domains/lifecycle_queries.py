@@ -96,6 +96,5 @@ async def erase_removed(tx: Tx, *, before: datetime, limit: int) -> list[str]:
     await tx.execute("DELETE FROM dkim_keys WHERE domain_id = ANY (%(ids)s)", ids=ids)
     await tx.execute("DELETE FROM web_forwardings WHERE domain_id = ANY (%(ids)s)", ids=ids)
     await tx.execute("DELETE FROM mail_rules WHERE domain_id = ANY (%(ids)s)", ids=ids)
-    await tx.execute("DELETE FROM dns_written WHERE domain_id = ANY (%(ids)s)", ids=ids)
     await tx.execute("DELETE FROM dns_publishings WHERE domain_id = ANY (%(ids)s)", ids=ids)
     return ids
