@@ -16,11 +16,13 @@ class BadAddresses(Error):
 
 
 def redirect_addresses(settings: Settings) -> tuple[str, ...]:
-    """What the records of forwarded domains say. Raises BadAddresses."""
+    """What the records of forwarded domains say; nothing where we listen on a name. Raises BadAddresses."""
     given = settings.redirect_addresses or settings.reachable_host
     try:
         return tuple(str(ip_address(text.strip())) for text in given.split(","))
     except ValueError as error:
+        if settings.redirect_addresses is None:
+            return ()
         raise BadAddresses(setting="LITEMAIL_REDIRECT_ADDRESSES", reason=error) from error
 
 

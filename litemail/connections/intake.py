@@ -168,7 +168,7 @@ def _account_faults(order: ConnectInbox, account: PlatformAccount | None) -> Ite
     elif account.platform_type != order.platform_type:
         yield Detail(field, f"this is an account at {account.platform_type}")
     elif not account.has_api_key:
-        yield Detail(field, "this account never signed in; send platform_email and platform_pass")
+        yield Detail(field, "no API key of this account is stored; send platform_email and platform_pass")
 
 
 def _servers(

@@ -32,16 +32,19 @@ async def run(
     pace: Pace = _PACE,
     inbox_sign_in: SignIn = mailhost.sign_in,
 ) -> None:
-    """Connects what is left of a connection. One at a time for each platform account, by the job's lock."""
+    """Connects what is left of a connection, and lets others go on that waited for its place."""
     means = Means(database=database, secrets=secrets, registry=platforms, doors=doors, pace=pace)
     await run_connection(means, connection_id, mail_access=mail_access, inbox_sign_in=inbox_sign_in)
+    async with database.begin_system("look for connections that wait") as tx:
+        for waiting in await run_queries.list_waiting(tx, after=connection_id, limit=run_queries.AT_ONCE):
+            await enqueue(tx, waiting)
 
 
 async def resume(*, database: Database) -> None:
     """Enqueues connections again whose job was lost: all of its tries failed, or somebody deleted it."""
     async with database.begin_system("look for forgotten connections") as tx:
-        for row in await run_queries.list_forgotten(tx, seconds=_FORGOTTEN):
-            await enqueue(tx, row.id, platform_account_id=row.platform_account_id)
+        for connection_id in await run_queries.list_forgotten(tx, seconds=_FORGOTTEN):
+            await enqueue(tx, connection_id)
 
 
 async def erase_secrets(*, database: Database) -> None:

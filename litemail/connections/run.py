@@ -13,7 +13,7 @@ from litemail.connections.steps import SignIn, Way
 from litemail.connections.work import begin
 from litemail.kit.db import Tx
 from litemail.mailboxes import MailAccess
-from litemail.platforms import Batch, Change, Means, hand_over, leased
+from litemail.platforms import Batch, Change, HostDoors, Means, hand_over, leased
 
 _LOOK_AGAIN = 0.5
 
@@ -45,6 +45,7 @@ async def run(means: Means, connection_id: str, *, mail_access: MailAccess, inbo
         mail_access=mail_access,
         secrets=means.secrets,
         pace=means.pace,
+        hosts=HostDoors(means.pace, claim.mode),
         sign_in=inbox_sign_in,
     )
     async with leased(means.database, _Ledger(claim), pace=means.pace, cancelled=batch.cancelled) as (lease, recorder):
@@ -55,11 +56,13 @@ async def run(means: Means, connection_id: str, *, mail_access: MailAccess, inbo
 
 
 async def _claim(means: Means, connection_id: str) -> Claim | None:
-    """The connection; None when nothing is left to do. Waits until a run that died is given up."""
+    """The connection; None when nothing is left to do, or when its workspace has enough under way. Waits until a run
+    that died is given up.
+    """
     while True:
         async with means.database.begin_system("claim a connection") as tx:
             claim = await run_queries.claim(tx, connection_id, lease=means.pace.lease)
-            if claim is not None or await run_queries.availability(tx, connection_id) == "done":
+            if claim is not None or await run_queries.availability(tx, connection_id) in ("done", "crowded"):
                 return claim
         await asyncio.sleep(min(_LOOK_AGAIN, means.pace.lease / 4))
 

@@ -59,16 +59,18 @@ class Decided(msgspec.Struct, frozen=True):
     error: Problem | None
 
 
-class Forgotten(msgspec.Struct, frozen=True):
-    id: str
-    platform_account_id: str
+Availability = Literal["free", "crowded", "held", "done"]
 
-
-Availability = Literal["free", "held", "done"]
+AT_ONCE = 4
+"""How many connections of one workspace are worked on at once; the others wait, without a job, for one of them to end.
+Half of what a worker does at once by default, so that one workspace's rush leaves room for others.
+"""
 
 
 async def claim(tx: Tx, connection_id: str, *, lease: float) -> Claim | None:
-    """Takes the connection for so many seconds; None when another run has it, or nothing is left to do."""
+    """Takes the connection for so many seconds; None when another run has it, when its workspace has AT_ONCE others
+    under way, or when nothing is left to do.
+    """
     return await tx.find(
         Claim,
         """UPDATE connections c
@@ -80,11 +82,15 @@ async def claim(tx: Tx, connection_id: str, *, lease: float) -> Claim | None:
                FOR UPDATE SKIP LOCKED)
              AND (finished_at IS NULL
                   OR EXISTS (SELECT FROM connection_inboxes WHERE connection_id = c.id AND status = ANY (%(open)s)))
+             AND (SELECT count(*) FROM connections other
+                  WHERE other.workspace_id = c.workspace_id AND other.id <> c.id
+                    AND other.lease_until > clock_timestamp()) < %(at_once)s
            RETURNING id, workspace_id, mode, platform_account_id, platform_type, inbox_type, status, options,
                      platform_password, fence""",
         id=connection_id,
         lease=lease,
         open=list(OPEN),
+        at_once=AT_ONCE,
     )
 
 
@@ -95,10 +101,15 @@ async def availability(tx: Tx, connection_id: str) -> Availability:
             """SELECT CASE WHEN finished_at IS NOT NULL AND NOT EXISTS (
                                SELECT FROM connection_inboxes
                                WHERE connection_id = c.id AND status = ANY (%(open)s)) THEN 'done'
-                           WHEN lease_until > clock_timestamp() THEN 'held' ELSE 'free' END
+                           WHEN lease_until > clock_timestamp() THEN 'held'
+                           WHEN (SELECT count(*) FROM connections other
+                                 WHERE other.workspace_id = c.workspace_id AND other.id <> c.id
+                                   AND other.lease_until > clock_timestamp()) >= %(at_once)s THEN 'crowded'
+                           ELSE 'free' END
                FROM connections c WHERE id = %(id)s""",
             id=connection_id,
             open=list(OPEN),
+            at_once=AT_ONCE,
         )
         or "done"
     )
@@ -209,16 +220,29 @@ async def finish(tx: Tx, connection_id: str, *, fence: int) -> Connection | None
     return row
 
 
-async def list_forgotten(tx: Tx, *, seconds: float) -> list[Forgotten]:
+async def list_waiting(tx: Tx, *, after: str, limit: int) -> list[str]:
+    """The oldest connections of the same workspace that nobody works on although something is left to do."""
+    return await tx.values(
+        str,
+        """SELECT c.id FROM connections c JOIN connections ended ON ended.workspace_id = c.workspace_id
+           WHERE ended.id = %(after)s AND c.id <> ended.id
+             AND (c.finished_at IS NULL OR c.lease_until IS NOT NULL)
+             AND (c.lease_until IS NULL OR c.lease_until < clock_timestamp())
+           ORDER BY c.id LIMIT %(limit)s""",
+        after=after,
+        limit=limit,
+    )
+
+
+async def list_forgotten(tx: Tx, *, seconds: float) -> list[str]:
     """Connections that nobody has worked on for so long although something is left to do."""
-    return await tx.all(
-        Forgotten,
-        """SELECT id, platform_account_id FROM connections c
+    return await tx.values(
+        str,
+        """SELECT id FROM connections
            WHERE coalesce(lease_until, created_at) < clock_timestamp() - make_interval(secs => %(seconds)s)
              AND (finished_at IS NULL OR lease_until IS NOT NULL)
            ORDER BY id LIMIT 1000""",
         seconds=seconds,
-        open=list(OPEN),
     )
 
 

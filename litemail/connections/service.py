@@ -78,7 +78,7 @@ async def create(
         platform_password=secrets.seal(password.get_secret_value(), row=connection_id) if password else None,
         inboxes=taken.inboxes,
     )
-    await enqueue(tx, connection_id, platform_account_id=taken.account.id)
+    await enqueue(tx, connection_id)
     await tx.emit(
         "connection.created",
         workspace_id=actor.workspace_id,
@@ -93,11 +93,11 @@ async def create(
     return connection, taken.inboxes
 
 
-async def enqueue(tx: Tx, connection_id: str, *, platform_account_id: str) -> None:
-    """The job of a connection; one at a time works with a platform account."""
+async def enqueue(tx: Tx, connection_id: str) -> None:
+    """The job of a connection; one at a time works on it."""
     await tx.enqueue(
         "connections.run",
-        lock=f"platform_account:{platform_account_id}",
+        lock=f"connection:{connection_id}",
         once=f"connections.run:{connection_id}",
         connection_id=connection_id,
     )
@@ -151,7 +151,7 @@ async def retry(tx: Tx, connection_id: str) -> Connection:
     if not account.has_api_key:
         raise SecretsExpired(which="the password of the platform account")
     connection = await queries.queue_failed(tx, connection_id)
-    await enqueue(tx, connection_id, platform_account_id=account.id)
+    await enqueue(tx, connection_id)
     await tx.emit(
         "connection.retried", workspace_id=connection.workspace_id, subject=connection_id, data={"inboxes": failed}
     )
@@ -170,7 +170,9 @@ async def cancel(tx: Tx, connection_id: str) -> Connection:
         raise AlreadyFinished(status=connection.status.replace("_", " "))
     connection, undecided = await queries.cancel(tx, connection_id)
     if undecided:
-        await enqueue(tx, connection_id, platform_account_id=connection.platform_account_id)
+        await enqueue(tx, connection_id)
+    else:
+        await platform_accounts.release_claims(tx, batch_id=connection_id)
     await tx.emit(
         "connection.cancelled",
         workspace_id=connection.workspace_id,

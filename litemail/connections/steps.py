@@ -11,7 +11,7 @@ from litemail.connections.work import InboxWork, to_add
 from litemail.kit.outbound import Guard
 from litemail.kit.secrets import Secrets
 from litemail.mailboxes import MailAccess
-from litemail.platforms import HandOver, Pace, SecretsExpired, problem_of
+from litemail.platforms import HandOver, HostDoors, Pace, SecretsExpired, problem_of
 from litemail.providers import mailhost
 from litemail.providers.mailhost import Servers
 from litemail.providers.platform import InboxToAdd
@@ -34,6 +34,7 @@ class Way:
     mail_access: MailAccess
     secrets: Secrets
     pace: Pace
+    hosts: HostDoors
     sign_in: SignIn
 
     async def go(self, run: HandOver, work: InboxWork) -> None:
@@ -52,7 +53,7 @@ class Way:
         servers, password = self._servers_of(work), self._password_of(work)
         tries = 0
         while True:
-            async with self.pace.door_of(self.claim.mode, servers):
+            async with self.hosts.open(servers):
                 run.go_on()
                 if work.status != "verifying":
                     work.status = "verifying"

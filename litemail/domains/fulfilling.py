@@ -17,6 +17,7 @@ from litemail.domains.managed import managed_records
 from litemail.domains.registrar_queries import Ordered
 from litemail.domains.service import NameTaken, take_pair
 from litemail.kit import ids, secrets
+from litemail.kit.clock import rfc3339
 from litemail.kit.db import Database, Tx
 from litemail.kit.errors import Error, Kind, Problem
 from litemail.kit.money import Money
@@ -158,7 +159,7 @@ async def _add_domain(tx: Tx, shop: Shop, ordered: Ordered, held: Registration) 
         "domain.purchased",
         workspace_id=ordered.workspace_id,
         subject=domain_id,
-        data={"name": ordered.name, "order_id": ordered.order_id, "expires_at": held.expires_at},
+        data={"name": ordered.name, "order_id": ordered.order_id, "expires_at": rfc3339(held.expires_at)},
     )
     await tx.enqueue("domains.delegate_purchased", once=f"delegate {domain_id}", domain_id=domain_id)
 
@@ -200,7 +201,7 @@ async def _prolong(tx: Tx, ordered: Ordered, expires_at: datetime) -> None:
         "domain.renewed",
         workspace_id=domain.workspace_id,
         subject=domain.id,
-        data={"name": domain.name, "order_id": ordered.order_id, "expires_at": expires_at},
+        data={"name": domain.name, "order_id": ordered.order_id, "expires_at": rfc3339(expires_at)},
     )
 
 

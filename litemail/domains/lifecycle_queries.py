@@ -82,8 +82,8 @@ async def restore(tx: Tx, domain_id: str, *, next_check_at: datetime) -> Domain:
 
 
 async def erase_removed(tx: Tx, *, before: datetime, limit: int) -> list[str]:
-    """Takes zone, keys and rules from domains that can no longer be restored; their ids. The row stays: it is named
-    by mailboxes that were on it, and by events.
+    """Takes keys, rules and what is published elsewhere from domains that can no longer be restored; their ids, whose
+    zones are to be taken too. The row stays: it is named by mailboxes that were on it, and by events.
     """
     ids = await tx.values(
         str,
@@ -96,4 +96,5 @@ async def erase_removed(tx: Tx, *, before: datetime, limit: int) -> list[str]:
     await tx.execute("DELETE FROM dkim_keys WHERE domain_id = ANY (%(ids)s)", ids=ids)
     await tx.execute("DELETE FROM web_forwardings WHERE domain_id = ANY (%(ids)s)", ids=ids)
     await tx.execute("DELETE FROM mail_rules WHERE domain_id = ANY (%(ids)s)", ids=ids)
+    await tx.execute("DELETE FROM dns_publishings WHERE domain_id = ANY (%(ids)s)", ids=ids)
     return ids

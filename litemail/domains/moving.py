@@ -18,8 +18,9 @@ from litemail.providers.registrar import OutcomeUnknown
 _REQUEST_PATIENCE = 8.0  # seconds that a request waits for a registrar
 _SEEN_WITHIN_MS = 1_000
 _AT_ONCE = 100
-LOOK_FOR = timedelta(days=60)
-"""How long after its auth code was handed out a domain is looked for at its registrar."""
+_MOST_MOVING = 1_000
+STAYS_UNLOCKED = timedelta(days=60)
+"""How long after its auth code was handed out a domain can be moved."""
 
 
 class AuthCode(msgspec.Struct, frozen=True):
@@ -88,20 +89,33 @@ async def delegate_left(*, database: Database) -> None:
 
 
 async def look_for_moved(*, database: Database) -> None:
-    """Has every domain looked for whose auth code was handed out lately."""
+    """Has every domain looked for whose auth code was handed out."""
     async with database.begin_system("domains that may have moved") as tx:
-        for domain_id in await registered.list_moving(tx, since=tx.now - LOOK_FOR, limit=_AT_ONCE):
+        for domain_id in await registered.list_moving(tx, limit=_MOST_MOVING):
             await tx.enqueue("domains.look_whether_moved", once=f"moved {domain_id}", domain_id=domain_id)
 
 
 async def look_whether_moved(*, database: Database, market: Market, domain_id: str) -> None:
-    """A domain that is not in the registrar's account any more was moved away: it is a connected one from now on."""
+    """A domain that is not in the registrar's account any more was moved away: it is a connected one from now on.
+
+    One that is still there after a long time is locked again.
+    """
     async with database.begin_system("look whether a domain moved") as tx:
         held = await registered.find_held(tx, domain_id)
+        now = tx.now
     if held is None or held.moving_since is None:
         return
-    if await market.registrars.get(held.registrar).find(held.name) is not None:
-        return
+    registrar = market.registrars.get(held.registrar)
+    if await registrar.find(held.name) is None:
+        await _note_moved(database, domain_id)
+    elif held.moving_since + STAYS_UNLOCKED <= now:
+        locking = await registrar.set_lock(held.name, locked=True)
+        await wait_for(registrar, locking, name=held.name, seconds=PATIENCE)
+        async with database.begin_system("a domain did not move") as tx:
+            await registered.unset_moving(tx, domain_id)
+
+
+async def _note_moved(database: Database, domain_id: str) -> None:
     async with database.begin_system("a domain moved away") as tx:
         held = await registered.find_held(tx, domain_id, lock=True)
         if held is None:

@@ -41,6 +41,7 @@ from litemail.providers.dns.publishing import (
 VERIFY_WITHIN: Final = 10.0
 _FIRST_PAUSE: Final = timedelta(seconds=10)
 _LONGEST_PAUSE: Final = timedelta(hours=1)
+_DOUBLINGS: Final = 10
 _PATIENCE_MS: Final = 5_000
 
 
@@ -107,7 +108,7 @@ async def connect(
 
 async def _publish(tx: Tx, accepted: Mapping[int, str], access: Access, *, replace: bool, secrets: Secrets) -> None:
     workspace_id = _actor(tx).workspace_id
-    domain_ids = sorted(accepted.values())
+    domain_ids = sorted(set(accepted.values()))
     if not domain_ids:
         return
     text = msgspec.json.encode(dict(sorted(access.credentials.values.items()))).decode()
@@ -232,9 +233,9 @@ async def _request_proof(tx: Tx, domain_id: str) -> None:
 
 
 async def _note(database: Database, row: Publishing, error: Error) -> None:
-    pause = min(_FIRST_PAUSE * 2**row.tries, _LONGEST_PAUSE)
+    pause = min(_FIRST_PAUSE * 2 ** min(row.tries, _DOUBLINGS), _LONGEST_PAUSE)
     async with database.begin_system("publish dns") as tx:
-        again = tx.now + pause if error.retryable else None
+        again = tx.now + pause if error.retryable or row.removed else None  # nobody sees what a removed domain needs
         await publishing_queries.fail(tx, row.domain_id, next_try_at=again)
         if not row.removed:
             await publishing_queries.show_failure(tx, row.domain_id, error.problem())

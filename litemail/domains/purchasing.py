@@ -50,10 +50,7 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 class Priced(msgspec.Struct, frozen=True):
-    """A name that can be had. Amounts are minor units: `cost` is the registrar's in all, the others are ours a year.
-
-    `expires_at` of a renewal is the end of the term that it adds to, as msgspec writes it.
-    """
+    """A name that can be had. Amounts are minor units: `cost` is the registrar's in all, the others are ours a year."""
 
     name: str
     years: int

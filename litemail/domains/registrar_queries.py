@@ -320,12 +320,16 @@ async def set_moving(tx: Tx, domain_id: str) -> None:
     await tx.execute("UPDATE domains SET moving_since = %(now)s WHERE id = %(id)s", id=domain_id, now=tx.now)
 
 
-async def list_moving(tx: Tx, *, since: datetime, limit: int) -> list[str]:
-    """Those whose auth code was handed out since then."""
+async def unset_moving(tx: Tx, domain_id: str) -> None:
+    await tx.execute("UPDATE domains SET moving_since = NULL WHERE id = %(id)s", id=domain_id)
+
+
+async def list_moving(tx: Tx, *, limit: int) -> list[str]:
+    """Those whose auth code was handed out, the longest ago first."""
     return await tx.values(
         str,
-        f"SELECT id FROM domains WHERE moving_since >= %(since)s AND {_IS_HELD} ORDER BY id LIMIT %(limit)s",
-        since=since,
+        f"""SELECT id FROM domains WHERE moving_since IS NOT NULL AND {_IS_HELD}
+            ORDER BY moving_since, id LIMIT %(limit)s""",
         limit=limit,
     )
 

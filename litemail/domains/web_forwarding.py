@@ -51,7 +51,8 @@ async def forward(
     ours: Sequence[str],
     addresses: Sequence[str],
 ) -> BulkResult:
-    """Forwards these domains (ids or names); their zones lead to `addresses`, those of the redirect servers.
+    """Forwards these domains (ids or names); hosted zones lead to `addresses`, those of the redirect servers. In a zone
+    that is published elsewhere their owner enters them: ours beside theirs would lead every other visitor astray.
 
     `ours` are the names of our own servers. Raises UnusableUrl, AllRejected, NotAllAccepted.
     """
@@ -65,7 +66,8 @@ async def forward(
         try:
             if domain.name in paths:
                 raise ForwardingLoop(name=domain.name, path=" to ".join((domain.name, *paths[domain.name])))
-            await zones.point(tx, domain.id, _FORWARDED, addresses=addresses)
+            if domain.dns == "hosted":
+                await zones.point(tx, domain.id, _FORWARDED, addresses=addresses)
         except Error as problem:
             rejected[index] = problem
             del chosen[index]
@@ -95,8 +97,9 @@ async def stop(tx: Tx, given: Sequence[str], *, all_or_nothing: bool) -> BulkRes
     workspace_id = workspace(tx)
     await queries.lock_web(tx, workspace_id)
     forwarded = {row.domain_id for row in await queries.web_of(tx, {domain.id for domain in chosen.values()})}
-    for domain_id in sorted(forwarded):
-        await zones.point(tx, domain_id, _FORWARDED, addresses=())
+    for domain in chosen.values():
+        if domain.id in forwarded and domain.dns == "hosted":
+            await zones.point(tx, domain.id, _FORWARDED, addresses=())
     await queries.delete_web(tx, forwarded)
     await tx.emit_many(
         "domain.forwarding_removed",

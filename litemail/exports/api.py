@@ -74,7 +74,6 @@ AUTOMATIC_EXAMPLE = {
     "since": _BEGUN,
 }
 _REFUSALS = (
-    "auth.scope_missing",
     "platform.unknown",
     "sandbox.no_twin",
     "export.unknown_layout",

@@ -15,7 +15,7 @@ import msgspec
 
 from litemail.exports import file_queries
 from litemail.exports.file_queries import SealedLogin
-from litemail.exports.layouts import LAYOUTS, Common, Layout, Login, Row, csv_of, harmless
+from litemail.exports.layouts import LAYOUTS, Common, Layout, Login, Row, csv_name, csv_of
 from litemail.exports.queries import Export
 from litemail.exports.servers import own_servers
 from litemail.exports.service import NotFinished, get, is_xlsx
@@ -150,7 +150,7 @@ def _rows(file: File, page: Sequence[SealedLogin], secrets: Secrets, *, name: Ca
 
 
 def _csv_of_page(file: File, page: Sequence[SealedLogin], secrets: Secrets) -> bytes:
-    return csv_of(_rows(file, page, secrets, name=harmless))
+    return csv_of(_rows(file, page, secrets, name=csv_name))
 
 
 async def _write_xlsx(

@@ -18,16 +18,8 @@ from litemail.platforms import PlatformAccount
 from litemail.providers.platform import PLATFORMS, Capability, Registry
 
 FILES = ("csv", "xlsx")
-CREDENTIALS_SCOPE = "mailboxes:credentials"
 _BY_FILE = frozenset(platform.platform_type for platform in PLATFORMS if platform.connects == "file")
 _MOST_FAULTS = 100
-
-
-class CredentialsScopeMissing(Error):
-    kind = Kind.FORBIDDEN
-    code = "auth.scope_missing"
-    message = "Exporting mailboxes also needs the scope mailboxes:credentials."
-    action = "Use an API key with that scope, or ask an owner of the workspace for a role that has it."
 
 
 class NotActive(Error):
@@ -57,13 +49,9 @@ class Target(msgspec.Struct, frozen=True):
 async def check(
     tx: Tx, wanted: Wanted, *, platforms: Registry, guards: Mapping[Mode, Guard], mail_access: MailAccess
 ) -> Target:
-    """Raises CredentialsScopeMissing, UnknownPlatform, NoTwin, UnknownLayout, MailHostNotPublic, or
-    Invalid with all faults of its sort.
-    """
+    """Raises UnknownPlatform, NoTwin, UnknownLayout, MailHostNotPublic, or Invalid with all faults of its sort."""
     actor = tx.actor
     assert actor is not None
-    if not actor.may(CREDENTIALS_SCOPE):
-        raise CredentialsScopeMissing
     target, faults = await _target(tx, wanted, actor, platforms=platforms)
     faults += await _filter_faults(tx, wanted.filter, actor)
     if faults:
@@ -113,7 +101,7 @@ def account_faults(account: PlatformAccount | None, account_id: str, *, platform
     elif platform_type is not None and account.platform_type != platform_type:
         yield Detail(field, f"this is an account at {account.platform_type}")
     elif not account.has_api_key:
-        yield Detail(field, "this account never signed in; give it an API key with PUT /v1/exports/accounts/{id}")
+        yield Detail(field, "no API key of this account is stored; give it one with PUT /v1/exports/accounts/{id}")
 
 
 async def _filter_faults(tx: Tx, chosen: Filter, actor: Actor) -> Sequence[Detail]:

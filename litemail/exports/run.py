@@ -5,6 +5,7 @@ Any run may be killed at any line; the next one goes on from what is written.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from litemail import mailboxes
@@ -32,7 +33,7 @@ from litemail.providers.platform import InboxToAdd, MailServer
 
 _LOOK_AGAIN = 0.5
 _TOGETHER = 1000
-_IN_FILE = 2000
+_IN_FILE = 1000
 
 
 async def run(means: Means, export_id: str, *, mail_access: MailAccess) -> None:
@@ -65,26 +66,35 @@ async def _claim(means: Means, export_id: str) -> Claim | None:
 async def _make_passwords(means: Means, claim: Claim, ledger: "_Ledger", lease: Lease) -> None:
     """The file itself is written when it is asked for; what takes time is a password for each mailbox in it."""
     after: str | None = ""
-    while after is not None and not lease.cancelled.is_set():
-        lease.check()
-        async with means.database.begin_system("make passwords for a file") as tx:
-            after = await _make_some(tx, means, claim, ledger, after=after)
+    with suppress(_Cancelled):
+        while after is not None and not lease.cancelled.is_set():
+            lease.check()
+            async with means.database.begin_system("make passwords for a file") as tx:
+                after = await _make_some(tx, means, claim, ledger, after=after)
+
+
+class _Cancelled(Exception):
+    """What the transaction did is to be undone: the passwords of the export were revoked meanwhile."""
 
 
 async def _make_some(tx: Tx, means: Means, claim: Claim, ledger: "_Ledger", *, after: str) -> str | None:
-    """The last mailbox that has its password now; None when there was none left, or the export was cancelled."""
-    status = await ledger.lock(tx)
-    if status is None:
-        raise LeaseLost
+    """The last mailbox that has its password now; None when there was none left. Raises LeaseLost, _Cancelled."""
     waiting = await run_queries.list_for_file(tx, claim.id, after=after, limit=_IN_FILE)
-    if not waiting or status == "cancelled":
+    if not waiting:
         return None
     unusable = await run_queries.skip_unusable(tx, claim.id, waiting, not_active=NotActive().problem())
     usable = [mailbox_id for mailbox_id in waiting if mailbox_id not in unusable]
     await mailboxes.hand_to_export(
         tx, usable, export_id=claim.id, label="File export", by=claim.requested_by, secrets=means.secrets
     )
-    await run_queries.succeed(tx, claim.id, usable)
+    # Only now, since the lease is renewed in the row that is locked here.
+    status = await ledger.lock(tx)
+    if status is None:
+        raise LeaseLost
+    if status == "cancelled":
+        raise _Cancelled
+    succeeded = await run_queries.succeed(tx, claim.id, usable)
+    await run_queries.count(tx, claim.id, succeeded=succeeded, skipped=len(unusable))
     return waiting[-1]
 
 

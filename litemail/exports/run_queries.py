@@ -170,21 +170,29 @@ async def skip_unusable(tx: Tx, export_id: str, mailbox_ids: Sequence[str], *, n
         not_active=Jsonb(msgspec.to_builtins(not_active)),
         now=tx.now,
     )
-    await tx.execute(
-        "UPDATE exports SET skipped = skipped + %(count)s WHERE id = %(id)s", id=export_id, count=len(skipped)
-    )
     return set(skipped)
 
 
-async def succeed(tx: Tx, export_id: str, mailbox_ids: Sequence[str]) -> None:
-    done = await tx.execute(
+async def succeed(tx: Tx, export_id: str, mailbox_ids: Sequence[str]) -> int:
+    """How many of the mailboxes were still waiting."""
+    return await tx.execute(
         """UPDATE export_items SET status = 'connected', updated_at = %(now)s
            WHERE export_id = %(id)s AND mailbox_id = ANY (%(mailbox_ids)s) AND status = 'queued'""",
         id=export_id,
         mailbox_ids=list(mailbox_ids),
         now=tx.now,
     )
-    await tx.execute("UPDATE exports SET succeeded = succeeded + %(count)s WHERE id = %(id)s", id=export_id, count=done)
+
+
+async def count(tx: Tx, export_id: str, *, succeeded: int, skipped: int) -> None:
+    """So many more."""
+    await tx.execute(
+        """UPDATE exports SET succeeded = succeeded + %(succeeded)s, skipped = skipped + %(skipped)s
+           WHERE id = %(id)s""",
+        id=export_id,
+        succeeded=succeeded,
+        skipped=skipped,
+    )
 
 
 async def finish(tx: Tx, export_id: str, *, fence: int) -> Export | None:

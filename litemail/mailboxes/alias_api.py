@@ -107,7 +107,7 @@ async def delete_alias(mailbox_id: FromPath[str], alias_id: FromPath[str], tx: G
         description="By the rules that our mail server obeys: the mailbox of that very address, else the one that has "
         "it as an alias, else the catch-all, else nobody. Mail marked as spam is not forwarded.",
         group="Domains",
-        scope=requires("mailboxes:read"),
+        scope=requires("domains:read"),
         errors=("domain.not_found", "route.other_domain"),
         example={
             "address": "caroline@getbrandmerge.test",

@@ -6,6 +6,7 @@ from litemail.platforms.accounts import get as get
 from litemail.platforms.batch import Batch as Batch
 from litemail.platforms.batch import Means as Means
 from litemail.platforms.batch import hand_over as hand_over
+from litemail.platforms.claims import release_claims as release_claims
 from litemail.platforms.doors import Doors as Doors
 from litemail.platforms.doors import Sites as Sites
 from litemail.platforms.doors import TwinRate as TwinRate
@@ -15,6 +16,7 @@ from litemail.platforms.lease import Lease as Lease
 from litemail.platforms.lease import LeaseLost as LeaseLost
 from litemail.platforms.lease import Recorder as Recorder
 from litemail.platforms.lease import leased as leased
+from litemail.platforms.pace import HostDoors as HostDoors
 from litemail.platforms.pace import Pace as Pace
 from litemail.platforms.queries import PlatformAccount as PlatformAccount
 from litemail.platforms.service import AccountDeleted as AccountDeleted

@@ -13,6 +13,7 @@ from litemail.kit.actor import Mode
 from litemail.kit.db import Database
 from litemail.kit.errors import Error
 from litemail.kit.secrets import Secrets
+from litemail.platforms.claims import Claims
 from litemail.platforms.doors import Doors
 from litemail.platforms.finishing import Finishing
 from litemail.platforms.handover import HandOver, Thing, settle
@@ -116,6 +117,13 @@ async def _at_platform(
         if session is None:
             return
         session = gathered(session, limits, name=adapter.declaration.name)
+        claims = Claims(
+            means.database,
+            platform_account_id=batch.platform_account_id,
+            workspace_id=batch.workspace_id,
+            batch_id=batch.id,
+            lease=lease,
+        )
         run = HandOver(
             batch_id=batch.id,
             declaration=adapter.declaration,
@@ -124,13 +132,16 @@ async def _at_platform(
             pace=means.pace,
             lease=lease,
             recorder=recorder,
+            claims=claims,
             gate=Gate(_places(limits)),
             finishing=Finishing(session, warmup=batch.warmup, tags=batch.tags, pace=means.pace, lease=lease),
         )
         async with asyncio.TaskGroup() as group:
-            finishing = group.create_task(run.finishing.run())
+            helpers = [group.create_task(run.finishing.run()), group.create_task(claims.run())]
             await _all(run, {work: group.create_task(settle(run, work, way)) for work in works})
-            finishing.cancel()
+            for helper in helpers:
+                helper.cancel()
+        await claims.release_all()
 
 
 def _places(limits: Limits) -> int:

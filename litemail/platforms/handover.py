@@ -13,6 +13,7 @@ from typing import TypeVar
 import structlog
 
 from litemail.kit.errors import Error, Kind, Problem
+from litemail.platforms.claims import Claims
 from litemail.platforms.finishing import Finishing
 from litemail.platforms.lease import Lease, LeaseLost, Recorder
 from litemail.platforms.pace import Gate, Pace, Place
@@ -79,6 +80,7 @@ class HandOver:
     pace: Pace
     lease: Lease
     recorder: Recorder
+    claims: Claims
     gate: Gate
     finishing: Finishing
     verdict: Problem | None = field(default=None, repr=False)
@@ -95,24 +97,28 @@ class HandOver:
 
         `refresh`: one that was there before gets password, names and limit anew, as far as the platform changes them.
         """
-        place = await self.gate.enter()
-        try:
-            seen = None
-            if work.ticket is None:
-                work.status, work.error = "connecting", None
-                self.recorder.note(work)
-                was_there, seen = await _add(self, work, inbox, Patience(self, work, place))
-                if was_there and refresh and self._can(Capability.CREDENTIALS):
-                    await self._patiently(work, place, self.session.update_credentials, inbox())
-                    seen = None
-            work.status, work.error = "confirming", None
-            await self.recorder.save(work)
-            await _confirm(self, work, seen, Patience(self, work, place))
-            changes = self._changes(inbox(), refresh=refresh and work.already)
-            if changes != Changes():
-                await self._patiently(work, place, partial(self.session.update, work.email), changes)
-        finally:
-            place.leave()
+        async with self.claims.holding(work.email):
+            place = await self.gate.enter()
+            try:
+                await self._add(work, inbox, place, refresh=refresh)
+            finally:
+                place.leave()
+
+    async def _add(self, work: Work, inbox: MakeInbox, place: Place, *, refresh: bool) -> None:
+        seen = None
+        if work.ticket is None:
+            work.status, work.error = "connecting", None
+            self.recorder.note(work)
+            was_there, seen = await _add(self, work, inbox, Patience(self, work, place))
+            if was_there and refresh and self._can(Capability.CREDENTIALS):
+                await self._patiently(work, place, self.session.update_credentials, inbox())
+                seen = None
+        work.status, work.error = "confirming", None
+        await self.recorder.save(work)
+        await _confirm(self, work, seen, Patience(self, work, place))
+        changes = self._changes(inbox(), refresh=refresh and work.already)
+        if changes != Changes():
+            await self._patiently(work, place, partial(self.session.update, work.email), changes)
 
     def _changes(self, inbox: InboxToAdd, *, refresh: bool) -> Changes:
         """What adding did not do."""

@@ -6,13 +6,14 @@ from contextlib import suppress
 from litemail.kit.db import Database
 from litemail.kit.jobs import Job
 from litemail.kit.secrets import Secrets
-from litemail.platforms import queries
+from litemail.platforms import claims, queries
 from litemail.platforms.doors import Doors
 from litemail.platforms.service import AccountDeleted, reach_account, sign_in
 from litemail.providers.platform import PlatformError, Registry
 
 _AT_ONCE = 500
 _HOUR = 3600.0
+_DAY = 24 * _HOUR
 
 
 async def check_due(*, database: Database) -> None:
@@ -60,6 +61,16 @@ async def check(
             )
 
 
-JOBS: Mapping[str, Job] = {"platforms.check_due": check_due, "platforms.check": check}
+async def forget_claims(*, database: Database) -> None:
+    """Inboxes that a batch claimed a day ago are anybody's."""
+    async with database.begin_system("forget old claims") as tx:
+        await claims.forget_old(tx, seconds=_DAY)
+
+
+JOBS: Mapping[str, Job] = {
+    "platforms.check_due": check_due,
+    "platforms.check": check,
+    "platforms.forget_claims": forget_claims,
+}
 HANDLERS: Mapping[str, str] = {}
-SCHEDULES: Mapping[str, str] = {"platforms.check_due": "*/5 * * * *"}
+SCHEDULES: Mapping[str, str] = {"platforms.check_due": "*/5 * * * *", "platforms.forget_claims": "23 * * * *"}

@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
 from weakref import WeakValueDictionary
@@ -46,6 +48,23 @@ class Pace:
         if door is None:
             door = self._hosts[host] = asyncio.Semaphore(self.sign_ins_per_host)
         return door
+
+
+class HostDoors:
+    """One batch's way to mail hosts. Of each batch only so many wait at a host's door as may go in at once: so a batch
+    of one inbox waits for a few others, not for all of a batch of a thousand.
+    """
+
+    def __init__(self, pace: Pace, mode: Mode) -> None:
+        self._pace = pace
+        self._mode = mode
+        self._lines: dict[str, asyncio.Semaphore] = {}
+
+    @asynccontextmanager
+    async def open(self, servers: Servers) -> AsyncIterator[None]:
+        line = self._lines.setdefault(servers.imap.host, asyncio.Semaphore(self._pace.sign_ins_per_host))
+        async with line, self._pace.door_of(self._mode, servers):
+            yield
 
 
 class Gate:

@@ -202,6 +202,22 @@ async def store_api_key(
     )
 
 
+async def claim_exchange(tx: Tx, account_id: str, *, seconds: float) -> bool:
+    """Whether the caller may be the one that makes a key, for so many seconds."""
+    return bool(
+        await tx.execute(
+            """UPDATE platform_accounts SET exchange_until = clock_timestamp() + make_interval(secs => %(seconds)s)
+               WHERE id = %(id)s AND (exchange_until IS NULL OR exchange_until < clock_timestamp())""",
+            id=account_id,
+            seconds=seconds,
+        )
+    )
+
+
+async def release_exchange(tx: Tx, account_id: str) -> None:
+    await tx.execute("UPDATE platform_accounts SET exchange_until = NULL WHERE id = %(id)s", id=account_id)
+
+
 async def update(
     tx: Tx,
     account_id: str,

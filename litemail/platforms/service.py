@@ -1,5 +1,6 @@
 """Use cases of platform accounts: which one a call means, and how to sign in with it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -22,10 +23,15 @@ from litemail.providers.platform import (
     Limits,
     Login,
     LoginNotOffered,
+    OutcomeUnknown,
     PlatformWorkspace,
     Reach,
     Session,
 )
+
+_EXCHANGE_WITHIN = 20.0
+_MARGIN = 5.0
+_LOOK_AGAIN = 0.25
 
 
 class NoTwin(Error):
@@ -218,22 +224,49 @@ async def _enter(
     if adapter.exchange is None and adapter.login_session is not None:
         session = adapter.login_session(login, reach, workspace=account.wanted_workspace or None)
         return session, await session.check()
-    exchanged = await _exchange(account, login, adapter=adapter, reach=reach)
-    await _store(database, account, exchanged, secrets=secrets)
-    credentials = replace(exchanged.credentials, url=exchanged.credentials.url or account.url)
+    async with _alone(database, account):
+        async with database.begin_system("read a platform account") as tx:
+            now = await queries.read_secrets(tx, account.id, workspace_id=account.workspace_id)
+        if now.api_key is not None and now.api_key != sealed.api_key:  # another run made one meanwhile
+            credentials = credentials_of(account, now, secrets=secrets)
+        else:
+            exchanged = await _exchange(account, login, adapter=adapter, reach=reach)
+            await _store(database, account, exchanged, secrets=secrets)
+            credentials = replace(exchanged.credentials, url=exchanged.credentials.url or account.url)
     session = adapter.session(credentials, reach)
     return session, await session.check()
+
+
+@asynccontextmanager
+async def _alone(database: Database, account: PlatformAccount) -> AsyncIterator[None]:
+    """Keeps other runs from making a key of their own, which would begin with removing this one."""
+    while True:
+        async with database.begin_system("be alone with a platform account") as tx:
+            if await queries.claim_exchange(tx, account.id, seconds=_EXCHANGE_WITHIN + _MARGIN):
+                break
+        await asyncio.sleep(_LOOK_AGAIN)
+    try:
+        yield
+    finally:
+        async with database.begin_system("leave a platform account to others") as tx:
+            await queries.release_exchange(tx, account.id)
 
 
 async def _exchange(account: PlatformAccount, login: Login, *, adapter: Adapter, reach: Reach) -> Exchanged:
     if adapter.exchange is None:
         raise _login_not_offered(adapter)
-    return await adapter.exchange(
-        login,
-        reach,
-        workspace=account.external_workspace_id or account.wanted_workspace or None,
-        key_name=f"Litemail {account.id}",
-    )
+    try:
+        async with asyncio.timeout(_EXCHANGE_WITHIN):
+            return await adapter.exchange(
+                login,
+                reach,
+                workspace=account.external_workspace_id or account.wanted_workspace or None,
+                key_name=f"Litemail {account.id}",
+            )
+    except TimeoutError:
+        raise OutcomeUnknown(
+            name=adapter.declaration.name, reason=f"signing in took longer than {_EXCHANGE_WITHIN:g} seconds"
+        ) from None
 
 
 async def _store(database: Database, account: PlatformAccount, exchanged: Exchanged, *, secrets: Secrets) -> None:

@@ -23,6 +23,7 @@ from litemail.protocols.record_types import DEFAULT_TTL, Record, RecordType
 from litemail.protocols.record_wire import from_rdata, name_text, name_to_wire, to_rdata
 
 ALIAS_TYPE = 65_401
+MAX_LINES = 10_000  # room for the records of a zone with comments and signatures; half a second of reading
 _DIRECTIVES = ("$ORIGIN", "$TTL")  # $INCLUDE would read our files, $GENERATE make a million records of a line
 _LONGEST_REASON = 200
 # They belong to whoever serves and signs the zone, which is us.
@@ -99,6 +100,8 @@ def parse(text: str, *, zone: str) -> Parsed:
     The SOA, the name servers of the zone itself and what belongs to DNSSEC are skipped: we set those.
     """
     collected = _Collected(zone, text.split("\n"))
+    if len(collected.text) > MAX_LINES:
+        return Parsed([], [], [Fault(MAX_LINES + 1, f"a zone file can have {MAX_LINES} lines")])
     origin = dns.name.from_text(zone)
     tokens = dns.tokenizer.Tokenizer(text, "zone file")
     reader = _Reader(tokens, dns.rdataclass.IN, collected, allow_directives=_DIRECTIVES, default_ttl=DEFAULT_TTL)

@@ -5,7 +5,7 @@ paths on would otherwise open this to the world.
 """
 
 from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 import msgspec
@@ -68,4 +68,5 @@ def _is_ours(request: Request[Any, Any, Any], networks: Networks) -> bool:
         address = ip_address(request.client.host)
     except ValueError:
         return False
-    return any(address in network for network in networks)
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None  # of a socket for both versions
+    return any((mapped or address) in network for network in networks)

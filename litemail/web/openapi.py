@@ -182,7 +182,7 @@ def _statuses(handler: HTTPRouteHandler, method: str, *, public: bool) -> list[s
     statuses = ["429", "500", "503"]
     if not public:
         statuses += ["401", "403", "404"]
-    if method in _BODY_METHODS:
+    if method in _BODY_METHODS or handler.parsed_data_field is not None:
         statuses += ["400", "413", "415", "422"]
     elif handler.opt.get("scopes"):
         statuses.append("422")

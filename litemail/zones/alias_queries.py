@@ -46,7 +46,7 @@ async def follow_records(tx: Tx) -> None:
     """Makes the list of targets that of the records: new ones are due at once, those that nobody names any more go."""
     await tx.execute(
         f"""INSERT INTO alias_targets (name, next_look_at)
-            SELECT DISTINCT content, %(now)s::timestamptz FROM ({_WANTED}) AS wanted
+            SELECT DISTINCT content, %(now)s::timestamptz FROM ({_WANTED}) AS wanted ORDER BY content
             ON CONFLICT (name) DO NOTHING""",
         now=tx.now,
     )

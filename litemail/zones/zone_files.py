@@ -1,5 +1,6 @@
 """Use cases of zone files: a zone's records as one text, and a text's records into a zone."""
 
+import asyncio
 from collections.abc import Sequence
 
 import msgspec
@@ -64,7 +65,7 @@ async def plan(tx: Tx, domain: str, text: bytes, *, replace: bool) -> Plan:
     Raises ZoneNotFound, NotText, BadZoneFile with every fault, TooManyRecords.
     """
     zone = await lock(tx, domain)
-    parsed = zone_file.parse(_decoded(text), zone=zone.name)
+    parsed = await asyncio.to_thread(zone_file.parse, _decoded(text), zone=zone.name)
     faults = [Detail(_line(fault.number), fault.reason) for fault in parsed.faults]
     wanted = _normalised(parsed.lines, zone, faults)
     rows = await queries.records_of(tx, zone.id)

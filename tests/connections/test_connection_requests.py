@@ -133,7 +133,7 @@ async def test_an_account_that_never_signed_in_cannot_be_named(world: World):
     begun = await world.begin(1)
     given = body(1, platform_email=None, platform_pass=None, platform_account_id=begun["platform_account_id"])
     _, told = await faults(world, given)
-    assert "never signed in" in told["platform_account_id"]
+    assert "no API key" in told["platform_account_id"]
 
 
 async def test_hosts_outside_the_sandbox_are_refused_each_by_its_path(world: World):

@@ -1,15 +1,16 @@
 """What is served for a domain, checked against what its mail needs."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from litemail.domains import check_jobs
+from litemail.domains import Parents, check_jobs, checking
 from litemail.kit import clock
+from litemail.kit.clock import rfc3339
 from litemail.kit.db import Database
 from litemail.protocols.record_types import Record, RecordType
 from litemail.providers.dns import Resolvers, Server
@@ -147,7 +148,7 @@ WRONG: list[tuple[str, str, dict[str, object] | None, str, str, str]] = [
 @pytest.mark.parametrize("case", range(len(WRONG)))
 async def test_what_is_wrong_is_named_with_the_remedy(world: World, case: int) -> None:
     name, kind, content, check, state, words = WRONG[case]
-    domain = f"wrong-{case}.test"
+    domain = f"at-fault-{case}.test"
     await world.active(domain)
     await world.change(domain, name, kind, content)
 
@@ -254,6 +255,47 @@ async def test_what_resolvers_say_is_shown_and_the_domains_own_servers_decide(
     assert answers["resolver"]["found"] == ["1 old.x.org"]
     assert answers["silent"]["error"] is not None
     assert (checks["mx"]["state"], checks["mx"]["found"]) == ("wrong", ["1 old.x.org"])
+
+
+class Slow:
+    """Servers that answer after a minute."""
+
+    parent_side = False
+
+    async def of(self, name: str, *, seconds: float) -> tuple[Server, ...]:  # noqa: ARG002 - nobody is asked
+        await asyncio.sleep(60)
+        return ()
+
+    async def named(self, hosts: Collection[str], *, seconds: float) -> tuple[Server, ...]:  # noqa: ARG002
+        await asyncio.sleep(60)
+        return ()
+
+
+async def test_a_refresh_that_takes_too_long_answers_with_what_there_is(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    domain_id = await world.active("slow-servers.test")
+    await world.check(domain_id)
+    before = await world.checked(domain_id)
+    monkeypatch.setattr(checking, "_AT_MOST", 0.05)  # else the test would wait for eight seconds
+    found = await checking.refresh(
+        world.database,
+        world.owner.person.actor(),
+        domain_id,
+        parents=Parents(live=Slow(), sandbox=Slow()),
+        resolvers=Resolvers(),
+        mail_hostname=MAIL_HOSTNAME,
+    )
+    assert found.refreshing
+    assert found.checked_at is not None
+    assert rfc3339(found.checked_at) == before["checked_at"]
+    async with world.database.begin_system("test") as tx:
+        asked = await tx.values(
+            str,
+            "SELECT jsonb_array_elements_text(args->'domain_ids') FROM procrastinate_jobs "
+            "WHERE task_name = 'domains.check_dns'",
+        )
+    assert domain_id in asked
 
 
 @pytest.mark.parametrize("refresh", ["", "&refresh=true"])

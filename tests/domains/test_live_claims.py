@@ -75,7 +75,8 @@ class World:
     async def age(self, domain: Domain, by: timedelta) -> None:
         async with self.database.begin_system("test") as tx:
             await tx.execute(
-                """UPDATE domains SET waiting_since = waiting_since - %(by)s::interval, next_check_at = now() - interval '1 day'
+                """UPDATE domains
+                   SET waiting_since = waiting_since - %(by)s::interval, next_check_at = now() - interval '1 day'
                    WHERE id = %(id)s""",
                 id=domain.id,
                 by=f"{by.total_seconds()} seconds",

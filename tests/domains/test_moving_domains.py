@@ -1,5 +1,6 @@
 """Moving a bought domain to another registrar."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -52,6 +53,27 @@ async def test_a_locked_domain_stays(shopper: Shopper) -> None:
     name = (await bought(shopper))["name"]
     secret = await shopper.registrar.auth_code(name)
     assert await move(shopper, name, secret) == (409, "sandbox.transfer_locked")
+
+
+async def test_a_domain_that_nobody_takes_over_is_locked_again(shopper: Shopper) -> None:
+    domain = await bought(shopper)
+    await shopper.buyer.call("GET", f"/v1/domains/{domain['id']}/auth-code")
+
+    async def is_locked() -> bool:
+        held = await shopper.registrar.find(domain["name"])
+        assert held is not None
+        return held.locked
+
+    for days, locked in ((59, False), (61, True)):
+        async with shopper.database.begin_system("test") as tx:
+            await tx.execute(
+                "UPDATE domains SET moving_since = %(then)s WHERE id = %(id)s",
+                then=tx.now - timedelta(days=days),
+                id=domain["id"],
+            )
+        await moving.look_for_moved(database=shopper.database)
+        await look(shopper, domain)
+        assert await is_locked() == locked
 
 
 async def test_reading_a_code_is_in_the_audit_log_without_the_code(shopper: Shopper, database: Database) -> None:

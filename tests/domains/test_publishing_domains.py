@@ -240,7 +240,8 @@ async def test_a_zone_that_is_missing_is_said_and_found_later(world: World) -> N
     assert isinstance(shown["failure"], dict)
     assert shown["failure"]["code"] == "dns_provider.zone_missing"
     await world.pdns.create(name)
-    await world.connected(name)
+    again = await world.connect(name, name.upper())
+    assert [one["id"] for one in again.json()["results"]] == [domain_id, domain_id]
     await world.publish(domain_id)
     assert (await world.somebody.domain(name))["failure"] is None
 
@@ -258,7 +259,23 @@ async def test_a_provider_that_is_away_is_tried_again(world: World) -> None:
     assert isinstance(shown["failure"], dict)
     assert (shown["failure"]["code"], shown["failure"]["retryable"]) == ("outbound.connect_failed", True)
     async with world.database.begin_system("test") as tx:
-        await tx.execute("UPDATE dns_publishings SET next_try_at = now() WHERE domain_id = %(id)s", id=domain_id)
+        await tx.execute(
+            "UPDATE dns_publishings SET next_try_at = now() - interval '1 s', tries = 1000 WHERE domain_id = %(id)s",
+            id=domain_id,
+        )
+    allowed[endpoint] = ("127.0.0.1", 1)
+    assert domain_id in await world.publish_due()
+    allowed[endpoint] = endpoint
+    async with world.database.begin_system("test") as tx:
+        wait = await tx.value(
+            int,
+            "SELECT extract(epoch FROM next_try_at - now())::int FROM dns_publishings WHERE domain_id = %(id)s",
+            id=domain_id,
+        )
+        assert wait == pytest.approx(3600, abs=60)
+        await tx.execute(
+            "UPDATE dns_publishings SET next_try_at = now() - interval '1 s' WHERE domain_id = %(id)s", id=domain_id
+        )
     assert domain_id in await world.publish_due()
     assert (await world.somebody.domain(name))["failure"] is None
 
@@ -320,3 +337,14 @@ async def test_plans_that_there_is_no_time_for_say_so(world: World) -> None:
     found = await previewing.preview(drafts, access, world.doors, mode="sandbox", replace=False, deadline=0)
     codes = {name: one.code for name, one in found.items() if isinstance(one, Error)}
     assert codes == {"slow.test": "dns_provider.no_answer", "co.uk": "domain.not_found"}
+
+
+async def test_a_hosted_domain_changes_over_by_being_removed_and_connected_again(world: World) -> None:
+    name = "changes-over.test"
+    await world.somebody.connected(name)
+    answer = await world.connect(name)
+    assert answer.json()["results"][0]["error"]["code"] == "domain.already_connected"
+    assert (await world.somebody.call("DELETE", f"/v1/domains/{name}")).status_code in {200, 204}
+    await world.pdns.create(name)
+    await world.publish(await world.connected(name))
+    assert (f"{name}.", "MX") in await world.pdns.sets(name)

@@ -242,6 +242,15 @@ async def test_records_of_the_customers_own_are_not_pushed_aside(somebody: Someb
     assert (await forward(somebody, LANDING, domain_id)).status_code == 200
 
 
+async def test_a_zone_published_elsewhere_is_left_to_its_owner(somebody: Somebody, database: Database) -> None:
+    domain_id, _ = await somebody.connected("elsewhere-zone.test")
+    async with database.begin_system("test") as tx:
+        await tx.execute("UPDATE domains SET dns = 'cloudflare' WHERE id = %(id)s", id=domain_id)
+    assert (await forward(somebody, LANDING, domain_id)).status_code == 200
+    assert (await somebody.call("GET", f"/v1/dns?domain={domain_id}&name=www")).json()["data"] == []
+    assert (await somebody.call("DELETE", f"/v1/domains/forwarding?domains={domain_id}")).status_code == 200
+
+
 NAMES = [f"d{number}.test" for number in range(6)]
 HOSTS = st.sampled_from([*NAMES, *(f"www.{name}" for name in NAMES), "example.com"])
 

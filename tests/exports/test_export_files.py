@@ -2,11 +2,13 @@
 
 import csv
 import io
+from typing import Any
 
 import httpx
 import openpyxl
 import pytest
 
+from litemail import mailboxes as mailboxes_slice
 from litemail.exports.layouts import LAYOUTS
 from litemail.kit.db import Database
 from litemail.kit.secrets import Secrets
@@ -136,6 +138,24 @@ async def test_each_file_has_passwords_of_its_own_which_are_revoked_together(
     assert await sign_ins.check(mailbox["email"], passwords[1]) is not None
     gone = await world.call("GET", f"/v1/exports/{first['id']}/file")
     assert (gone.status_code, gone.json()["code"]) == (410, "export.revoked")
+
+
+async def test_cancelling_while_the_file_is_made_leaves_no_password(world: World, monkeypatch: pytest.MonkeyPatch):
+    """Patches the making of a step, to be cancelled in its middle."""
+    (mailbox,) = await world.mailboxes("ada")
+    begun = await world.begin()
+    hand = mailboxes_slice.hand_to_export
+
+    async def cancel_meanwhile(*given: Any, **more: Any) -> None:
+        await hand(*given, **more)
+        answer = await world.call("DELETE", f"/v1/exports/{begun['id']}")
+        assert answer.status_code == 200, answer.text
+
+    monkeypatch.setattr(mailboxes_slice, "hand_to_export", cancel_meanwhile)
+    await world.run(begun["id"])
+    shown = await world.show(begun["id"])
+    assert (shown["status"], shown["cancelled"], shown["succeeded"]) == ("cancelled", 1, 0)
+    assert (await world.call("GET", f"/v1/mailboxes/{mailbox['id']}/app-passwords")).json()["data"] == []
 
 
 async def test_what_is_handed_out_is_in_the_audit_log_by_mailbox(world: World, database: Database):

@@ -171,19 +171,19 @@ async def test_a_file_whose_making_was_killed_has_each_mailbox_once(world: World
     monkeypatch.setattr("litemail.exports.run._IN_FILE", 2)
     mailboxes = await world.mailboxes(*(f"box{n}" for n in range(5)))
     begun = await world.begin()
-    succeed, steps = run_queries.succeed, 0
+    count, steps = run_queries.count, 0
 
-    async def die(*given: object) -> None:
+    async def die(*given: object, **counts: int) -> None:
         nonlocal steps
         steps += 1
-        await succeed(*given)  # type: ignore[arg-type]  # passed on as given
+        await count(*given, **counts)  # type: ignore[arg-type]  # passed on as given
         if steps == 2:
             raise ConnectionAbortedError
 
-    monkeypatch.setattr(run_queries, "succeed", die)
+    monkeypatch.setattr(run_queries, "count", die)
     with pytest.raises(ExceptionGroup, match="TaskGroup"):
         await world.run(begun["id"])
-    monkeypatch.setattr(run_queries, "succeed", succeed)
+    monkeypatch.setattr(run_queries, "count", count)
     assert (await world.show(begun["id"]))["succeeded"] == 2
     await world.run(begun["id"])
     rows = await world.rows(begun["id"])

@@ -1,11 +1,15 @@
 """What a call may say, and what it is told when it says something else."""
 
+import csv
+import io
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from litemail.exports.layouts import LAYOUTS, TooManyForLayout, check_size, harmless
+from litemail.exports.layouts import LAYOUTS, TooManyForLayout, check_size, csv_name, csv_of, harmless
 from litemail.kit import ids
 from tests.conftest import NewPerson
 from tests.exports.world import World
@@ -160,6 +164,13 @@ async def test_an_export_under_way_is_not_retried_and_a_repeated_call_makes_one(
     assert answers[0].json() == answers[1].json()
     early = await world.call("POST", f"/v1/exports/{answers[0].json()['id']}/retry")
     assert (early.status_code, early.json()["code"]) == (409, "export.not_finished")
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8")), min_size=1, max_size=5))
+def test_whatever_stands_in_a_name_comes_out_of_the_csv_again(names: list[str]):
+    text = csv_of([[*map(csv_name, names), "last"]]).decode()
+    (row,) = csv.reader(io.StringIO(text, newline=""))
+    assert row == [*map(harmless, names), "last"]
 
 
 @pytest.mark.parametrize("name", ["=1", "+1", "-1", "@x", "\tx"])

@@ -17,9 +17,10 @@ from litemail.domains import asking, forwarded_mail, jobs
 from litemail.kit.db import Database
 from litemail.kit.mailer import Mail, Mailer, RelayRefused, RelayUnavailable
 from litemail.kit.secrets import Secrets
+from litemail.protocols.address import parse
 from litemail.providers.dns.txt import TxtLookup
 from litemail.servers.sign_in import SignIns
-from litemail.servers.smtp import SmtpServer, serve_mx
+from litemail.servers.smtp import Sender, SmtpServer, serve_mx
 from litemail.servers.smtp.backend import MailboxBackend
 from tests.conftest import MAIL_HOSTNAME, Dns
 from tests.mailboxes.conftest import NewOwner, Owner
@@ -32,6 +33,7 @@ class Post:
     """A mail server over the database, and an outbox. Jobs are run by hand."""
 
     server: SmtpServer
+    backend: MailboxBackend
     database: Database
     secrets: Secrets
     mail_root: Path
@@ -102,7 +104,7 @@ async def post(database: Database, secrets: Secrets, dns_server: Dns, tmp_path: 
         delivered=lambda _: None,
     )
     server = await serve_mx(backend, host="127.0.0.1", port=0, ssl_context=None, hostname=MAIL_HOSTNAME)
-    yield Post(server, database, secrets, tmp_path / "mail", Mailer(tmp_path / "outbox"))
+    yield Post(server, backend, database, secrets, tmp_path / "mail", Mailer(tmp_path / "outbox"))
     await server.close()
 
 
@@ -407,6 +409,16 @@ async def test_aliases_are_listed_taken_once_and_deleted(owner: Owner, stranger:
     assert (await owner.call("DELETE", f"/v1/mailboxes/{bob['id']}/aliases/{made['id']}")).status_code == 404
     assert (await owner.call("DELETE", f"{path}/{made['id']}")).status_code == 204
     assert (await owner.call("GET", path)).json()["data"] == []
+
+
+async def test_a_mailbox_sends_as_its_aliases_only(owner: Owner, post: Post) -> None:
+    ada, bob = await owner.create("ada"), await owner.create("bob")
+    await owner.call("POST", f"/v1/mailboxes/{ada['id']}/aliases", json={"address": f"info@{owner.domain}"})
+    for box, allowed in ((ada, True), (bob, False)):
+        sender = Sender(box["id"], box["email"])
+        assert await post.backend.may_send_as(sender, parse(f"info@{owner.domain}")) is allowed
+        assert await post.backend.may_send_as(sender, parse(box["email"]))
+        assert not await post.backend.may_send_as(sender, parse(f"other@{owner.domain}"))
 
 
 async def test_aliases_go_and_come_with_their_mailbox(owner: Owner) -> None:

@@ -104,6 +104,7 @@ shop.example.com. ALIAS shops.example.net.
         ('www TXT "x', 1, "rest was not read|quot"),
         ("www A \\# 4 c00002", 1, "www A"),
         ("\x00", 1, "cannot be read"),
+        ("; comment\n" * 10_000 + "www A 192.0.2.1", 10_001, "10000 lines"),
     ],
 )
 def test_faults_are_named_by_line(text: str, line: int, words: str) -> None:

@@ -47,7 +47,7 @@ def key(row: dict[str, object]) -> tuple[object, ...]:
 
 
 async def test_a_plan_changes_nothing_and_is_what_is_done(new_owner: NewOwner, database: Database) -> None:
-    owner = await new_owner("planned.test")
+    owner = await new_owner("file-plan.test")
     before, serial = await owner.records(), await owner.serial(database)
     planned = await send(owner, FILE, "&dry_run=true")
     assert planned.status_code == 200, planned.text
@@ -129,7 +129,7 @@ async def test_an_empty_file_changes_nothing(new_owner: NewOwner) -> None:
 
 
 async def test_a_zone_moves_by_its_file(new_owner: NewOwner, tmp_path: Path) -> None:
-    owner = await new_owner("moving.test")
+    owner = await new_owner("zone-moves.test")
     for record in (
         {"type": "TXT", "name": "long", "content": 'é"\\;' * 200},
         {"type": "CNAME", "name": "*.w", "content": "host.example.net"},
