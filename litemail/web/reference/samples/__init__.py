@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from pprint import pformat
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -122,9 +121,18 @@ def without(body: str, characters: str) -> str:
 
 
 def python_value(body: str, indent: int) -> str:
-    """JSON as a Python value, its first line to stand after `indent` other characters."""
-    lines = pformat(msgspec.json.decode(body), sort_dicts=False, width=96 - indent).splitlines()
-    return ("\n" + " " * indent).join(lines)
+    """JSON as a Python value over several lines, the first of which stands behind `indent` other characters."""
+    return _python(msgspec.json.decode(body), " " * indent)
+
+
+def _python(value: object, margin: str) -> str:
+    inner = margin + "    "
+    if isinstance(value, dict) and value:
+        lines = [f"{inner}{text(name)}: {_python(each, inner)}," for name, each in value.items()]
+        return "\n".join(["{", *lines, margin + "}"])
+    if isinstance(value, list) and value:
+        return "\n".join(["[", *(f"{inner}{_python(each, inner)}," for each in value), margin + "]"])
+    return text(value) if isinstance(value, str) else repr(value)
 
 
 def headers_of(*, key: bool, media_type: str | None) -> list[tuple[str, str]]:
