@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from litemail import orders
+from litemail import orders, wallet
 from litemail.billing import Line
 from litemail.kit.db import Tx
 from litemail.kit.errors import Error, Kind
@@ -20,17 +20,15 @@ from litemail.subscriptions.reading import lock, the_workspace
 from litemail.subscriptions.terms import Terms
 
 
-class SlotsExhausted(Error):
-    kind = Kind.PAYMENT_REQUIRED
+class SlotsExhausted(wallet.PaymentRequired):
     code = "subscription.slots_exhausted"
-    message = "{wanted} mailboxes need {missing} more slots than are free; they would cost {total} now."
+    message = "Mailboxes wanted: {wanted}; slots missing: {missing}. Buying them would cost {total} now."
     action = "Send buy_slots and max_charge to buy them with this call, or raise addon_mailboxes or the plan first."
 
 
-class NoSubscription(Error):
-    kind = Kind.PAYMENT_REQUIRED
+class NoSubscription(wallet.PaymentRequired):
     code = "subscription.none_active"
-    message = "No active subscription of this workspace has a slot for {wanted} mailboxes, or can be given more."
+    message = "No active subscription of this workspace has enough slots (wanted: {wanted}), or can be given more."
     action = "Buy a plan with POST /v1/subscriptions, for instance the one in the quote."
 
 
@@ -157,24 +155,18 @@ async def _exhausted(tx: Tx, usable: Sequence[Subscription], *, count: int, miss
     if not any(subscription.status == "active" for subscription in usable):
         return await _no_subscription(tx, count)
     offer = await orders.quote(tx, (await _more(tx, await _extensible(tx, usable, count=count), missing)).lines)
-    return SlotsExhausted(wanted=count, missing=missing, total=Money(offer.total), extra=_shown(offer))
+    return _lacking(SlotsExhausted(wanted=count, missing=missing, total=Money(offer.total)), offer)
 
 
 async def _no_subscription(tx: Tx, count: int) -> Error:
     """With the quote of the cheapest plan that has enough slots for a month."""
     offers = [Terms(plan, "month", max(count - plan.included_mailboxes, 0)) for plan in await queries.list_plans(tx)]
     if not offers:
-        return NoSubscription(wanted=count)
+        return NoSubscription(wanted=count).lacking(0)
     best = min(offers, key=lambda terms: terms.price)
     offer = await orders.quote(tx, [Line(best.name, 1, best.price, best.price)])
-    return NoSubscription(wanted=count, extra=_shown(offer))
+    return _lacking(NoSubscription(wanted=count), offer)
 
 
-def _shown(offer: Quote) -> dict[str, object]:
-    """What a 402 says. Nothing is asked for yet, so no card is charged and no link offered."""
-    return {
-        "quote": orders.show_quote(offer),
-        "shortfall": Money(max(offer.total - offer.wallet_balance, 0)),
-        "payment_link": None,
-        "recharge": "off",
-    }
+def _lacking(error: wallet.PaymentRequired, offer: Quote) -> Error:
+    return error.lacking(max(offer.total - offer.wallet_balance, 0), quote=orders.show_quote(offer))

@@ -32,6 +32,7 @@ from litemail.wallet.posting import HoldExceeded as HoldExceeded
 from litemail.wallet.posting import InsufficientFunds as InsufficientFunds
 from litemail.wallet.posting import KeyReused as KeyReused
 from litemail.wallet.posting import NothingHeld as NothingHeld
+from litemail.wallet.posting import PaymentRequired as PaymentRequired
 from litemail.wallet.posting import Posted as Posted
 from litemail.wallet.posting import RefundExceeded as RefundExceeded
 from litemail.wallet.posting import WalletMissing as WalletMissing

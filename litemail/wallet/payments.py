@@ -18,8 +18,6 @@ MOST = 1_000_000
 """Bounds of a top-up in minor units."""
 _STILL_OPEN = timedelta(minutes=10)
 
-"""Opens a transaction: `partial(database.begin, actor)` in a request, `begin_system` with its reason in a job."""
-
 
 class NotYourPayment(Error):
     kind = Kind.NOT_FOUND

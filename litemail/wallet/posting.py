@@ -1,6 +1,7 @@
 """Posting: one transaction with its entries, once, or the reason why the database refused it."""
 
 from collections.abc import Mapping
+from typing import Self
 
 import msgspec
 
@@ -15,21 +16,30 @@ MOST = 10**15
 """More than anybody has; far from what a bigint holds."""
 
 
-class InsufficientFunds(Error):
-    """`shortfall`, in minor units, is what is missing."""
+class PaymentRequired(Error):
+    """Something costs money. `shortfall`, in minor units, is what the wallet lacks of it; 0 where it lacks nothing."""
 
     kind = ErrorKind.PAYMENT_REQUIRED
+    shortfall = 0
+
+    def lacking(self, shortfall: int, **shown: object) -> Self:
+        """The same error with what is missing, and what else is shown with it."""
+        self.shortfall = shortfall
+        self.extra = {"shortfall": Money(shortfall), **shown}
+        return self
+
+
+class InsufficientFunds(PaymentRequired):
     code = "wallet.insufficient_funds"
     message = "The wallet has {available} available; this needs {amount}."
     action = "Top up the wallet with POST /v1/wallet/balance, or open payment_link, and send the request again."
 
     def __init__(self, *, amount: int, available: int, workspace_id: str) -> None:
         super().__init__(amount=Money(amount), available=Money(available))
+        self.lacking(amount - available)
         self.amount = amount
         self.available = available
-        self.shortfall = amount - available
         self.workspace_id = workspace_id
-        self.extra = {"shortfall": {"amount": self.shortfall, "currency": "USD"}}
 
 
 class HoldExceeded(Error):

@@ -1,4 +1,4 @@
-"""What is done for a request that the wallet does not cover, before it is answered with 402."""
+"""What is done for a request that has to be paid for, before it is answered with 402."""
 
 import asyncio
 from functools import partial
@@ -12,7 +12,7 @@ from litemail.kit.db import Database
 from litemail.kit.two_steps import Begin
 from litemail.providers.payments import GatewayError, Gateways
 from litemail.wallet import ledger, payments
-from litemail.wallet.posting import InsufficientFunds, enqueue_recharge
+from litemail.wallet.posting import InsufficientFunds, PaymentRequired, enqueue_recharge
 from litemail.wallet.recharging import RechargeState, recharge
 
 PATIENCE = 10.0
@@ -29,15 +29,20 @@ class Rescue(msgspec.Struct, frozen=True):
 
 
 async def rescue(
-    database: Database, missing: InsufficientFunds, *, actor: Actor, gateways: Gateways, patience: float = PATIENCE
+    database: Database, missing: PaymentRequired, *, actor: Actor, gateways: Gateways, patience: float = PATIENCE
 ) -> Rescue | None:
     """Tries auto-recharge for what is missing. None: the wallet covers it now, make the request again (once).
 
-    Else a link that tops the wallet up. Calls gateways, so no transaction may be open: the one that lacked money has
-    been undone. It ends within `patience` seconds with what it has by then; the job finishes an attempt still open.
+    Else a link that tops the wallet up. A request that did not offer to pay recharges nothing. Calls gateways, so no
+    transaction may be open: the one that lacked money has been undone. It ends within `patience` seconds with what it
+    has by then; the job finishes an attempt still open.
     """
     begin = partial(database.begin, actor)
     deadline = asyncio.get_running_loop().time() + patience
+    if not isinstance(missing, InsufficientFunds):
+        if missing.shortfall <= 0:
+            return Rescue("off", None)
+        return Rescue("off", await _link(begin, actor, missing.shortfall, gateways=gateways, deadline=deadline))
     # What a gateway says is settled as its webhook is: the actor may not even see the workspace that pays.
     settling = partial(database.begin_system, "recharge for a request")
     state = await _recharge(settling, missing, gateways=gateways, deadline=deadline)
@@ -48,7 +53,7 @@ async def rescue(
     shortfall = missing.amount - available
     if shortfall <= 0:
         return None
-    link = await _link(begin, actor, shortfall=shortfall, gateways=gateways, deadline=deadline)
+    link = await _link(begin, actor, shortfall, gateways=gateways, deadline=deadline)
     return Rescue(state if state in ("declined", "off") else "in_progress", link)
 
 
@@ -61,7 +66,7 @@ async def _recharge(begin: Begin, missing: InsufficientFunds, *, gateways: Gatew
         return "in_progress"
 
 
-async def _link(begin: Begin, actor: Actor, *, shortfall: int, gateways: Gateways, deadline: float) -> str | None:
+async def _link(begin: Begin, actor: Actor, shortfall: int, *, gateways: Gateways, deadline: float) -> str | None:
     """None where the gateway gives none just now; POST /v1/wallet/balance is there for later."""
     try:
         async with asyncio.timeout_at(deadline):

@@ -25,7 +25,7 @@ from litemail.platforms import api as platforms_api
 from litemail.providers.payments import Gateways
 from litemail.subscriptions import api as subscriptions_api
 from litemail.users import api as users_api
-from litemail.wallet import InsufficientFunds, rescue
+from litemail.wallet import PaymentRequired, rescue
 from litemail.wallet import api as wallet_api
 from litemail.web import auth, gateways, openapi, reference, system
 from litemail.web.body import check_body
@@ -100,7 +100,7 @@ def create(
         middleware=[UnitOfWork(database, secrets, _rescuer(database, resources.get("gateways")))],
         exception_handlers={
             Replay: render_replay,
-            InsufficientFunds: render_missing,
+            PaymentRequired: render_missing,
             Exception: render_error,
         },
         plugins=[PydanticPlugin(validate_strict=True)],

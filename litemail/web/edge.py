@@ -18,6 +18,7 @@ from prometheus_client import Counter, Histogram
 from litemail.kit.ids import new_id
 from litemail.web.errors import MAX_BODY, send_error
 from litemail.web.limits import Limit
+from litemail.web.paths import logged
 
 REQUESTS = Counter("litemail_http_requests", "Requests by route, method and status.", ["route", "method", "status"])
 SECONDS = Histogram(
@@ -77,7 +78,7 @@ class Edge:
             route = str(scope.get("path_template") or "unknown")
             REQUESTS.labels(route, method if method in _METHODS else "other", status).inc()
             SECONDS.labels(route).observe(seconds)
-            log.info("request", method=method, path=path, status=status, ms=round(seconds * 1000, 1))
+            log.info("request", method=method, path=logged(path), status=status, ms=round(seconds * 1000, 1))
 
 
 class _Answer:

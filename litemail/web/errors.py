@@ -21,6 +21,7 @@ from litestar.types import Receive, Scope, Send
 
 from litemail.kit import clock
 from litemail.kit.errors import Detail, Error, Invalid, Kind
+from litemail.web.paths import logged
 
 STATUS: Mapping[Kind, int] = {
     Kind.MALFORMED: 400,
@@ -123,7 +124,7 @@ def render_error(request: Request[Any, Any, Any], error: Exception) -> Response[
     known = _as_error(request, error)
     status = STATUS[known.kind]
     if known.kind is Kind.BUG:
-        log.error("unexpected failure", exc_info=error, method=request.method, path=request.url.path)
+        log.error("unexpected failure", exc_info=error, method=request.method, path=logged(request.url.path))
     problem = known.problem()
     body = ErrorBody(
         error=HTTPStatus(status).phrase,

@@ -1,7 +1,7 @@
 """One request, one transaction: opened when a route first needs it, committed before the first byte is sent."""
 
 from collections.abc import Awaitable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any, Protocol
 
 from litestar import Request, Response
@@ -14,7 +14,7 @@ from litemail.kit.db import Database, Tx
 from litemail.kit.secrets import Secrets
 from litemail.kit.stops import stop_here
 from litemail.kit.wire import Given
-from litemail.wallet import InsufficientFunds, Rescue
+from litemail.wallet import PaymentRequired, Rescue
 from litemail.web.errors import render_error, send_error
 
 _REPEATABLE = {"POST", "PUT", "PATCH", "DELETE"}
@@ -34,9 +34,9 @@ class _Undo(Exception):
 
 
 class Rescuer(Protocol):
-    """What is done where the wallet does not cover a request: None when it does now, so that it can be made again."""
+    """What is done where a request has to be paid for: None when the wallet covers it now, so make it again."""
 
-    def __call__(self, missing: InsufficientFunds, *, actor: Actor) -> Awaitable[Rescue | None]: ...
+    def __call__(self, missing: PaymentRequired, *, actor: Actor) -> Awaitable[Rescue | None]: ...
 
 
 class Unit:
@@ -48,7 +48,7 @@ class Unit:
         self.secrets = secrets
         self.tx: Tx | None = None
         self.call: idempotency.Call | None = None
-        self.missing: InsufficientFunds | None = None
+        self.missing: PaymentRequired | None = None
 
 
 async def provide_tx(request: Request[Any, Any, Any], actor: Given[Actor]) -> Tx:
@@ -84,8 +84,8 @@ def render_replay(_request: Request[Any, Any, Any], replay: Replay) -> Response[
     )
 
 
-def render_missing(request: Request[Any, Any, Any], missing: InsufficientFunds) -> Response[dict[str, object]]:
-    """Notes that the wallet did not cover the request; `UnitOfWork` sees to it once nothing is open any more."""
+def render_missing(request: Request[Any, Any, Any], missing: PaymentRequired) -> Response[dict[str, object]]:
+    """Notes that the request has to be paid for; `UnitOfWork` sees to it once nothing is open any more."""
     unit: Unit = request.scope["state"]["unit"]
     unit.missing = missing
     return render_error(request, missing)
@@ -122,37 +122,43 @@ class UnitOfWork(ASGIMiddleware):
         missing.extra = {**missing.extra, "recharge": rescue.recharge, "payment_link": rescue.payment_link}
         await send_error(scope, receive, send, missing)
 
-    async def _attempt(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> InsufficientFunds | None:
-        """Answers the request, unless its wallet lacks money: then nothing is sent or done."""
+    async def _attempt(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> PaymentRequired | None:
+        """Answers the request, unless it has to be paid for: then nothing is sent or done."""
         held: list[Message] = []
         try:
-            async with AsyncExitStack() as stack:
-                unit = scope["state"]["unit"] = Unit(stack, self._database, self._secrets)
-
-                async def hold(message: Message) -> None:
-                    if unit.tx is None and unit.missing is None:
-                        await send(message)
-                    else:
-                        held.append(message)
-
-                await next_app(scope, receive, hold)
-                if unit.tx is not None:
-                    await self._settle(unit, unit.tx, held)
-            if unit.missing is not None:  # of a route with transactions of its own
-                return unit.missing
-        except _Undo:
-            if unit.missing is not None:
-                return unit.missing
+            unit = await self._perform(scope, receive, send, next_app, held)
         except Exception as error:
             if not held:
                 raise
             await send_error(scope, receive, send, error)  # the success in `held` did not come true
             return None
+        if unit.missing is not None:
+            return unit.missing
         if unit.tx is not None:
             await stop_here("request.committed")
         for message in held:
             await send(message)
         return None
+
+    async def _perform(
+        self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp, held: list[Message]
+    ) -> Unit:
+        """Commits or undoes what the request does. What it answers is in `held` then, or sent if it opened nothing."""
+        stack = AsyncExitStack()
+        unit = scope["state"]["unit"] = Unit(stack, self._database, self._secrets)
+
+        async def hold(message: Message) -> None:
+            if unit.tx is None and unit.missing is None:
+                await send(message)
+            else:
+                held.append(message)
+
+        with suppress(_Undo):
+            async with stack:
+                await next_app(scope, receive, hold)
+                if unit.tx is not None:
+                    await self._settle(unit, unit.tx, held)
+        return unit
 
     async def _settle(self, unit: Unit, tx: Tx, held: list[Message]) -> None:
         start = held[0]

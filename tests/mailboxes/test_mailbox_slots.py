@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -58,6 +59,14 @@ class Customer:
         await jobs.follow_subscription(
             database=self.database, workspace_id=self.workspace_id, subject=self.subscription_id
         )
+
+    async def quoted(self, username: str, *, status: str) -> dict[str, Any]:
+        """The 402 of a mailbox too many."""
+        await self.become(status)
+        answer = await self.owner.call("POST", "/v1/mailboxes", json=self.owner.wanted(username))
+        assert answer.status_code == 402, answer.text
+        problem: dict[str, Any] = answer.json()
+        return problem
 
     async def become(self, status: str) -> None:
         """What renewals and dunning do, in one step."""
@@ -139,12 +148,34 @@ async def test_beyond_the_slots_nothing_is_created_and_the_answer_has_a_quote(cu
     quote = answer.json()["quote"]
     assert 0 < quote["total"]["amount"] <= ADDON
     assert (quote["covered"], quote["wallet_balance"]["amount"]) == (True, 10_000)
+    assert {name: answer.json()[name] for name in ("shortfall", "payment_link", "recharge")} == {
+        "shortfall": {"amount": 0, "currency": "USD"},
+        "payment_link": None,
+        "recharge": "off",
+    }
     assert await names(owner) == []
     assert await customer.used() == (9, 0)
     await owner.create("ada")
     answer = await owner.call("POST", "/v1/mailboxes", json=owner.wanted("bob"))
     assert (answer.status_code, answer.json()["code"]) == (402, "subscription.slots_exhausted")
     assert await customer.money() == 10_000
+
+
+async def test_a_quote_that_the_wallet_does_not_cover_comes_with_a_link(customer: Customer, owner: Owner) -> None:
+    await customer.leave_free(0)
+    await customer.own(100)
+    more, plan = await customer.quoted("ada", status="active"), await customer.quoted("ada", status="cancelled")
+    assert (more["code"], plan["code"]) == ("subscription.slots_exhausted", "subscription.none_active")
+    for problem in (more, plan):
+        lacking = problem["quote"]["total"]["amount"] - 100
+        assert problem["shortfall"] == {"amount": lacking, "currency": "USD"}
+        assert problem["recharge"] == "off"
+        async with customer.database.begin(owner.person.actor()) as tx:
+            offered = await tx.value(
+                int, "SELECT amount FROM payments WHERE payment_link = %(link)s", link=problem["payment_link"]
+            )
+        assert offered == max(lacking, 500)
+    assert await customer.money() == 100
 
 
 async def test_what_is_missing_is_bought_when_the_call_says_so(customer: Customer, owner: Owner) -> None:

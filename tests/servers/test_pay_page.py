@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import httpx
 import msgspec
 import pytest
+import structlog.testing
 
 from litemail.kit import clock
 from litemail.kit.db import Database
@@ -53,6 +54,14 @@ async def page(gateway: Gateway, person: Person, payment_id: str) -> Checkout:
 @pytest.fixture
 async def card_page(gateway: Gateway, person: Person, payment_id: str) -> Checkout:
     return await gateway.create_save_card(payment_id, payer=Payer(person.workspace_id, person.email))
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
+async def test_the_log_does_not_have_the_token(client: httpx.AsyncClient, page: Checkout, method: str):
+    with structlog.testing.capture_logs() as lines:
+        await client.request(method, page.link)
+    assert [line["path"] for line in lines if line["event"] == "request"] == ["/pay/{token}"]
+    assert page.link.rpartition("/")[2] not in str(lines)
 
 
 async def told(database: Database, payment_id: str) -> list[Fact]:

@@ -101,7 +101,7 @@ def send(api: httpx.AsyncClient, person: Person) -> Send:
 def check_shape(answer: httpx.Response, *, path: str) -> dict[str, object]:
     body: dict[str, object] = answer.json()
     assert set(body) - {"action", "stage", "shortfall"} == {
-        "error", "message", "path", "timestamp", "code", "details", "request_id", "retryable",
+        "error", "message", "path", "timestamp", "code", "details", "request_id", "retryable", "docs_url",
     }  # fmt: skip
     assert body["error"] == answer.reason_phrase
     assert body["path"] == path
