@@ -24,6 +24,7 @@ from benchmarks import (
     listing,
     machine,
     redirects,
+    reference,
 )
 from benchmarks.row import HEADER, Row, Scale
 
@@ -40,6 +41,7 @@ FIGURES: Mapping[str, Callable[[Scale], Awaitable[Sequence[Row]]]] = {
     "dns_checks": dns_checks.measure,
     "dns_fuzz": dns_fuzz.measure,
     "redirects": redirects.measure,
+    "reference": reference.measure,
     "cold_start": cold_start.measure,
     "idle_memory": idle_memory.measure,
 }

@@ -44,7 +44,7 @@ SHARED_OPTIONS = {f"--{field.name.replace('_', '-')}" for field in dataclasses.f
 
 
 def pages() -> Mapping[str, str]:
-    """The text of each page by its path in docs/."""
+    """The text of each page by its path from docs/. The changelog goes into the package, whose server shows it."""
     modules = list(_modules())
     made = {
         "reference/settings.md": settings_page(),
@@ -53,6 +53,7 @@ def pages() -> Mapping[str, str]:
         "reference/errors.md": errors_page(),
         "reference/events.md": events_page(),
         "platforms/README.md": platforms_page(),
+        "../litemail/web/reference/prose/changelog.md": _read(ROOT / "CHANGELOG.md"),
     }
     return {name: text.replace("{NOTE}", NOTE).rstrip("\n") + "\n" for name, text in made.items()}
 

@@ -32,7 +32,7 @@ WHERE c.relkind IN ('r', 'p', 'm', 'v', 'f') AND n.nspname NOT IN ('pg_catalog',
 """
 
 OUT_OF_REACH = ("procrastinate_", "job_queue_steps", "_yoyo_", "yoyo_lock", "powerdns.")
-"""Tables of tools, and the views of PowerDNS. The application role has no right on them, so policies would add nothing."""
+"""Tables of tools, and PowerDNS's views. The application role has no right on them, so policies would add nothing."""
 
 LEDGER = ("ledger_accounts", "ledger_transactions", "ledger_entries", "ledger_orders")
 

@@ -54,6 +54,7 @@ class Reference:
         self.codes = codes(self.groups)
         self.events = events()
         self._changelog = changelog
+        self._remedies = {code.code: code.sayings[0].action for code in self.codes}
         self._made: dict[str, Page] = {}
         self._makers: dict[str, Callable[[], Page]] = {
             **{name: partial(self._guide, name, title) for name, title in GUIDES},
@@ -122,6 +123,7 @@ class Reference:
             summary,
             operation=operation,
             samples=written,
+            remedies=self._remedies,
             try_body=None if operation.body_example is None else pretty(operation.body_example),
         )
         source = _environment().get_template("operation.md").render(operation=operation, shell=written[0][1])

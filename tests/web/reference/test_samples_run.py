@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -143,6 +144,24 @@ async def test_a_delete(world: World, run: Callable[[Call], str], runner: str):
     printed = await ran(run, world.call("remove_domain", domain=domain))
     expect(printed, 204, runner)
     assert (await world.ada.client.get(f"/v1/domains/{domain}")).status_code == 404
+
+
+async def test_the_quickstart_runs_as_it_stands(world: World, tmp_path: Path):
+    source = (await world.ada.client.get("/docs/quickstart.md")).text
+    script = "\n".join(re.findall(r"^```sh\n(.*?)^```$", source, flags=re.MULTILINE | re.DOTALL))
+    done = await asyncio.to_thread(
+        subprocess.run,
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=LONGEST,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert done.stdout.rstrip().endswith("}")
+    assert '"status":"connected"' in done.stdout
 
 
 async def test_a_refusal_is_printed_and_not_thrown(world: World, run: Callable[[Call], str], runner: str):
