@@ -323,5 +323,8 @@ BEGIN
         WHERE a.workspace_id = workspace AND a.account = 'wallet';
 END $$;
 
+-- FORCE would hide the workspaces that are there already. Nobody else sees the table until this migration is done.
+ALTER TABLE workspaces NO FORCE ROW LEVEL SECURITY;
 INSERT INTO ledger_accounts (workspace_id, account)
     SELECT id, unnest(ARRAY['wallet', 'hold', 'revenue', 'gateway', 'grants']) FROM workspaces;
+ALTER TABLE workspaces FORCE ROW LEVEL SECURITY;

@@ -100,13 +100,15 @@ CREATE INDEX subscriptions_page ON subscriptions (workspace_id, id DESC);
 CREATE INDEX subscriptions_due ON subscriptions (due_at);
 
 -- Sandboxes that are there already get the plan that new ones begin with. An id is that of its workspace with another
--- prefix.
+-- prefix. FORCE would hide them.
+ALTER TABLE workspaces NO FORCE ROW LEVEL SECURITY;
 INSERT INTO subscriptions (id, workspace_id, plan_id, plan_version, interval, addon_mailboxes, quantity, status, anchor_day,
                            current_period_start, current_period_end, due_at, created_at)
 SELECT 'sub_' || split_part(id, '_', 2), id, 'pro', 1, 'month', 0, 100, 'active', extract(day FROM now()),
        date_trunc('milliseconds', now()), date_trunc('milliseconds', now()) + interval '1 month',
        date_trunc('milliseconds', now()) + interval '1 month', date_trunc('milliseconds', now())
 FROM workspaces WHERE mode = 'sandbox';
+ALTER TABLE workspaces FORCE ROW LEVEL SECURITY;
 
 CALL protect_paying_table('orders');
 CALL protect_paying_table('order_refunds');

@@ -3,7 +3,10 @@
 
 -- When the wait for a proof began: at the claim, or when the domain was restored.
 ALTER TABLE domains ADD COLUMN waiting_since timestamptz NOT NULL DEFAULT now();
+-- FORCE would hide the domains that are there already.
+ALTER TABLE domains NO FORCE ROW LEVEL SECURITY;
 UPDATE domains SET waiting_since = created_at;
+ALTER TABLE domains FORCE ROW LEVEL SECURITY;
 -- Other addresses of mailboxes, as `mailbox_count` counts the mailboxes.
 ALTER TABLE domains ADD COLUMN alias_count integer NOT NULL DEFAULT 0 CHECK (alias_count >= 0);
 CREATE INDEX domains_removed ON domains (workspace_id, name, removed_at) WHERE removed_at IS NOT NULL;

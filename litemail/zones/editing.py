@@ -33,6 +33,13 @@ class ManagedRecord(Error):
     action = "Repeat the call with ?force=true to take it into your own hands."
 
 
+class NotHosted(Error):
+    kind = Kind.CONFLICT
+    code = "dns.not_hosted"
+    message = "The DNS of {domain} is at your own provider: a record of yours made here would not be published there."
+    action = "Make the record at your provider. Ours are published and kept there by themselves."
+
+
 class TooManyRecords(Error):
     kind = Kind.CONFLICT
     code = "dns.too_many_records"
@@ -81,7 +88,7 @@ async def list_(
 
 
 async def create(tx: Tx, domain: str, wanted: Wanted) -> ZoneRecord:
-    """One record. Raises UnknownDomain, BadRecord and its like, SetConflict and its like, TooManyRecords."""
+    """One record. Raises UnknownDomain, BadRecord and its like, NotHosted, SetConflict and its like, TooManyRecords."""
     return (await _create(tx, domain, [wanted], paths=[""]))[0]
 
 
@@ -93,9 +100,10 @@ async def create_many(tx: Tx, domain: str, wanted: Sequence[Wanted]) -> list[Zon
 async def update(tx: Tx, record_id: str, changes: Changes, *, force: bool) -> ZoneRecord:
     """Changes a record; a managed one, with `force`, becomes the customer's own.
 
-    Raises RecordNotFound, ManagedRecord, BadRecord and its like, SetConflict and its like.
+    Raises RecordNotFound, NotHosted, ManagedRecord, BadRecord and its like, SetConflict and its like.
     """
     zone, before = await _lock_record(tx, record_id)
+    refuse_elsewhere(zone)
     _refuse_managed(before, force=force)
     wanted = _merged(before, changes)
     record = _normalised(wanted, zone.name, path="")
@@ -145,6 +153,7 @@ async def _create(tx: Tx, domain: str, wanted: Sequence[Wanted], *, paths: Seque
     if zone is None:
         raise UnknownDomain(domain=domain, field="domain")
     fresh = _normalise_all(wanted, zone.name, paths)
+    refuse_elsewhere(zone)
     held = await queries.records_of(tx, zone.id)
     _check_sets(held, fresh, paths)
     if len(held) + len(fresh) > MAX_RECORDS:
@@ -238,6 +247,12 @@ async def _lock_record(tx: Tx, record_id: str) -> tuple[Zone, ZoneRecord]:
 
 def _is_id(record_id: str) -> bool:
     return ids.is_id(record_id, "rec")
+
+
+def refuse_elsewhere(zone: Zone) -> None:
+    """Only managed records are published at a customer's own provider. Raises NotHosted."""
+    if not zone.hosted:
+        raise NotHosted(domain=zone.name)
 
 
 def _refuse_managed(record: ZoneRecord, *, force: bool) -> None:

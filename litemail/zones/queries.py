@@ -10,7 +10,9 @@ from litemail.protocols.record_types import RecordType
 
 
 class Zone(msgspec.Struct, frozen=True):
-    """What our DNS serves for a domain. `served` is set once the domain is its owner's."""
+    """What our DNS serves for a domain. `served` is set once the domain is its owner's. A zone that is not `hosted` is
+    published at its owner's provider.
+    """
 
     id: str
     workspace_id: str
@@ -19,6 +21,7 @@ class Zone(msgspec.Struct, frozen=True):
     name_servers: list[str]
     serial: int
     served: bool
+    hosted: bool
 
 
 class ZoneRecord(msgspec.Struct, frozen=True):
@@ -57,7 +60,7 @@ class ServedRecord(msgspec.Struct, frozen=True):
     priority: int | None
 
 
-_ZONE = "id, workspace_id, domain_id, name, name_servers, serial, served"
+_ZONE = "id, workspace_id, domain_id, name, name_servers, serial, served, hosted"
 _RECORD = "r.id, z.domain_id, z.name AS domain, r.type, r.name, r.content, r.ttl, r.priority, r.managed, r.created_at"
 _RECORDS = f"SELECT {_RECORD} FROM records r JOIN zones z ON z.id = r.zone_id"
 

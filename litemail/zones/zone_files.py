@@ -62,9 +62,10 @@ async def plan(tx: Tx, domain: str, text: bytes, *, replace: bool) -> Plan:
     """What taking over a zone file would change; with `replace` records of yours that it does not have would go.
 
     Managed records stay as they are. Nobody changes the zone until the transaction ends.
-    Raises ZoneNotFound, NotText, BadZoneFile with every fault, TooManyRecords.
+    Raises ZoneNotFound, NotHosted, NotText, BadZoneFile with every fault, TooManyRecords.
     """
     zone = await lock(tx, domain)
+    editing.refuse_elsewhere(zone)
     parsed = await asyncio.to_thread(zone_file.parse, _decoded(text), zone=zone.name)
     faults = [Detail(_line(fault.number), fault.reason) for fault in parsed.faults]
     wanted = _normalised(parsed.lines, zone, faults)

@@ -348,3 +348,42 @@ async def test_a_hosted_domain_changes_over_by_being_removed_and_connected_again
     await world.pdns.create(name)
     await world.publish(await world.connected(name))
     assert (f"{name}.", "MX") in await world.pdns.sets(name)
+
+
+async def test_records_of_the_owner_are_refused_where_they_would_not_be_published(world: World) -> None:
+    name = "own-records.test"
+    await world.pdns.create(name)
+    await world.connected(name)
+    call = world.somebody.call
+    records = (await call("GET", f"/v1/dns?domain={name}")).json()["data"]
+    mx = next(record for record in records if record["type"] == "MX")
+    one = {"type": "A", "name": "www", "content": "192.0.2.10"}
+    for method, path, body in (
+        ("POST", "/v1/dns", {"domain": name, **one}),
+        ("POST", "/v1/dns", {"domain": name, "records": [one]}),
+        ("PUT", f"/v1/dns/{mx['id']}?force=true", {"ttl": 300}),
+        ("PUT", f"/v1/dns/{mx['id']}", {"ttl": 300}),
+    ):
+        answer = await call(method, path, json=body)
+        assert (answer.status_code, answer.json()["code"]) == (409, "dns.not_hosted"), path
+    headers = {**world.somebody.person.headers, "content-type": "text/dns"}
+    for query in ("", "&dry_run=true"):
+        answer = await world.somebody.client.post(
+            f"/v1/dns/zone-file?domain={name}{query}", headers=headers, content="www 3600 IN A 192.0.2.10\n"
+        )
+        assert (answer.status_code, answer.json()["code"]) == (409, "dns.not_hosted")
+    assert (await call("GET", f"/v1/dns?domain={name}")).json()["data"] == records
+
+
+async def test_one_of_our_records_is_taken_away_at_the_provider(world: World) -> None:
+    name = "not-that-one.test"
+    await world.pdns.create(name)
+    domain_id = await world.connected(name)
+    await world.publish(domain_id)
+    assert (f"{name}.", "MX") in await world.pdns.sets(name)
+    listed = await world.somebody.call("GET", f"/v1/dns?domain={name}&type=MX")
+    (mx,) = listed.json()["data"]
+    answer = await world.somebody.call("DELETE", f"/v1/dns/{mx['id']}?force=true")
+    assert answer.status_code == 204
+    assert domain_id in await world.publish_due()
+    assert (f"{name}.", "MX") not in await world.pdns.sets(name)

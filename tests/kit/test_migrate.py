@@ -108,6 +108,67 @@ async def test_a_migration_that_fails_leaves_nothing_of_itself(migrated: str, tm
     assert await ask(migrated, "SELECT to_regclass('half')::text") == "half"
 
 
+async def test_what_the_first_release_wrote_is_brought_along(empty: str, tmp_path: Path):
+    """The owner that migrates sees no row of a table with FORCE, unless the migration sees to it."""
+    first = tmp_path / "first_release"
+    first.mkdir()
+    for path in sorted(MIGRATIONS.glob("000*.sql")):
+        shutil.copy(path, first)
+    await run(empty, migrations=first)
+    await ask(empty, _FIRST_RELEASE)
+    await run(empty)
+
+    accounts = "SELECT string_agg(account, ' ' ORDER BY account) FROM ledger_accounts WHERE workspace_id = 'ws_{}'"
+    assert await ask(empty, accounts.format(_ID)) == "gateway grants hold revenue wallet"
+    assert await ask(empty, "SELECT array_agg(s.id || ' ' || plan_id || ' ' || status) FROM subscriptions s") == [
+        f"sub_{_ID} pro active"
+    ]
+    assert await ask(empty, "SELECT waiting_since = created_at FROM domains")
+    assert await ask(empty, "SELECT hosted AND served FROM zones")
+    assert await ask(empty, "SELECT array_agg(state ORDER BY selector) FROM dkim_keys") == ["signing", "standby"]
+    assert await ask(empty, "SELECT suspended_by = '{}' AND subscription_id IS NULL FROM mailboxes")
+    unforced = "SELECT count(*) FROM pg_class WHERE relrowsecurity AND NOT relforcerowsecurity"
+    assert await ask(empty, unforced) == 0
+
+
+_ID = "01k5m3v8w0e3t9f7a2b4c6d8ee"
+_OTHER_ID = "01k5m3v8w0e3t9f7a2b4c6d8ef"
+_FIRST_RELEASE = f"""
+INSERT INTO users (id, email, password_hash, first_name, last_name, created_at)
+    VALUES ('user_{_ID}', 'ada@example.com', 'x', 'Ada', 'Lovelace', '2026-01-01');
+INSERT INTO workspaces (id, owner_id, name, mode, created_at)
+    VALUES ('ws_{_ID}', 'user_{_ID}', 'Sandbox', 'sandbox', '2026-01-01'),
+           ('ws_{_OTHER_ID}', 'user_{_ID}', 'Live', 'live', '2026-01-01');
+INSERT INTO members (workspace_id, user_id, role, created_at)
+    VALUES ('ws_{_ID}', 'user_{_ID}', 'owner', '2026-01-01');
+INSERT INTO domains (id, workspace_id, name, status, source, dns, name_servers, challenge, proof, mailbox_count,
+                     mailbox_limit, created_at)
+    VALUES ('dom_{_ID}', 'ws_{_ID}', 'early.test', 'active', 'connected', 'hosted', '{{ns01,ns02}}', 'x', 'delegation',
+            1, 5, '2026-01-02');
+INSERT INTO dkim_keys (id, workspace_id, domain_id, selector, algorithm, public, private_sealed, active, created_at)
+    VALUES ('dkim_{_ID}', 'ws_{_ID}', 'dom_{_ID}', 'lm1', 'rsa', 'x', 'x', true, '2026-01-02'),
+           ('dkim_{_OTHER_ID}', 'ws_{_ID}', 'dom_{_ID}', 'lm2', 'rsa', 'x', 'x', false, '2026-01-02');
+INSERT INTO zones (id, workspace_id, domain_id, name, name_servers, serial, served, created_at)
+    VALUES ('zone_{_ID}', 'ws_{_ID}', 'dom_{_ID}', 'early.test', '{{ns01,ns02}}', 1, true, '2026-01-02');
+INSERT INTO records (id, workspace_id, zone_id, type, name, content, ttl, priority, managed, created_at)
+    VALUES ('rec_{_ID}', 'ws_{_ID}', 'zone_{_ID}', 'MX', '@', 'mail.litemail.test', 3600, 10, true, '2026-01-02');
+INSERT INTO sandbox.delegations (name, workspace_id, name_servers, updated_at)
+    VALUES ('early.test', 'ws_{_ID}', '{{ns01,ns02}}', '2026-01-02');
+INSERT INTO mailboxes (id, workspace_id, domain_id, email, username, domain, first_name, last_name, display_name,
+                       status, password_hash, password_sealed, created_at)
+    VALUES ('mbx_{_ID}', 'ws_{_ID}', 'dom_{_ID}', 'ada@early.test', 'ada', 'early.test', 'Ada', 'L', 'Ada L',
+            'active', 'x', 'x', '2026-01-03');
+INSERT INTO platform_accounts (id, workspace_id, platform_type, identity, wanted_workspace, status, created_at)
+    VALUES ('pfa_{_ID}', 'ws_{_ID}', 'instantly', 'ada@example.com', '', 'verified', '2026-01-03');
+INSERT INTO connections (id, workspace_id, platform_account_id, platform_type, inbox_type, mode, status, options, total,
+                         version, created_at)
+    VALUES ('con_{_ID}', 'ws_{_ID}', 'pfa_{_ID}', 'instantly', 'gmail', 'sandbox', 'queued', '{{}}', 1, 1,
+            '2026-01-03');
+INSERT INTO connection_inboxes (id, workspace_id, connection_id, email, status, version, updated_at)
+    VALUES ('cin_{_ID}', 'ws_{_ID}', 'con_{_ID}', 'ada@example.com', 'queued', 1, '2026-01-03');
+"""
+
+
 async def test_a_newer_schema_is_left_alone(migrated: str, tmp_path: Path):
     newer = tmp_path / "newer"
     shutil.copytree(MIGRATIONS, newer)
