@@ -252,6 +252,7 @@ def _show(running: Running, sample: Sample) -> None:
     host, ports = running.house.settings.reachable_host, running.ports
     lines = (
         ("API", running.url),
+        ("docs", f"{running.url}/docs"),
         ("contract", f"{running.url}/openapi.json"),
         (
             "mail",
