@@ -75,6 +75,7 @@ INBOX_EXAMPLE = {
     "already": False,
     "action": None,
     "error": None,
+    "servers": None,
     "updated_at": "2026-01-29T18:42:01.190Z",
 }
 _GROUP = "Connect Inbox"
@@ -87,7 +88,8 @@ _GROUP = "Connect Inbox"
         "Connect inboxes to a sending platform",
         description="Takes up to 1,000 inboxes and answers at once; the work goes on by itself, and no inbox is added "
         "twice whatever happens. Give `platform_email` and `platform_pass`, or `platform_api_key`, or "
-        "`platform_account_id`. `inbox_type` `custom` needs `imap` and `smtp`, for all or in each inbox; `litemail` "
+        "`platform_account_id`. `inbox_type` `custom` takes `imap` and `smtp`, for all or in each inbox; without "
+        "them they are found by SRV records, autoconfig and MX, or the inbox fails. `litemail` "
         "takes mailboxes of this workspace without `pass` and also needs the scope `mailboxes:credentials`. Any fault "
         "refuses the whole call. Passwords are never shown again.",
         group=_GROUP,

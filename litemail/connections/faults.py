@@ -14,6 +14,7 @@ Numbered: TypeAlias = Sequence[tuple[int, Body]]
 
 _WAYS = "platform_email with platform_pass, or platform_api_key, or platform_account_id"
 _NO_ADAPTERS = Registry({})
+_SIDES = ("imap", "smtp")
 
 
 def of_fields(body: Body) -> list[Fault]:
@@ -73,21 +74,26 @@ def _passwords(inbox_type: object, inboxes: Numbered) -> Iterator[Fault]:
 
 
 def _servers(body: Body, inboxes: Numbered) -> Iterator[Fault]:
-    inbox_type = body.get("inbox_type")
-    for side in ("imap", "smtp"):
-        if inbox_type != "custom":
+    """With `custom` each inbox has both servers, or neither: then they are looked for."""
+    if body.get("inbox_type") != "custom":
+        for side in _SIDES:
             if _given(body, side):
                 yield (side,), "can be given only with inbox_type custom"
             for index, inbox in inboxes:
                 if _given(inbox, side):
                     yield ("inboxes", index, side), "can be given only with inbox_type custom"
-        elif not _given(body, side):
-            lacking = [index for index, inbox in inboxes if not _given(inbox, side)]
-            if len(lacking) == len(inboxes):
-                yield (side,), "is needed with inbox_type custom, here for all inboxes or in each inbox"
-            else:
-                for index in lacking:
-                    yield ("inboxes", index, side), f"is needed, since there is no {side} for all inboxes"
+        return
+    common = [side for side in _SIDES if _given(body, side)]
+    if len(common) == 1:
+        (missing,) = {*_SIDES} - {*common}
+        if not any(_given(inbox, missing) for _, inbox in inboxes):
+            yield (missing,), f"is needed together with {common[0]}; leave out both to have them found"
+            return
+    for index, inbox in inboxes:
+        sides = [side for side in _SIDES if side in common or _given(inbox, side)]
+        if len(sides) == 1:
+            (missing,) = {*_SIDES} - {*sides}
+            yield ("inboxes", index, missing), f"is needed together with {sides[0]}; leave out both to have them found"
 
 
 def _twice(inboxes: Numbered) -> Iterator[Fault]:

@@ -174,7 +174,10 @@ def _account_faults(order: ConnectInbox, account: PlatformAccount | None) -> Ite
 def _servers(
     order: ConnectInbox, mode: Mode, *, guard: Guard, mail_access: MailAccess, faults: list[Detail]
 ) -> dict[int, Servers]:
-    """The servers of `custom`, by inbox. Raises MailHostNotPublic, or the guard's error with all hosts it refuses."""
+    """The servers given for `custom`, by inbox; those without any are looked for later.
+
+    Raises MailHostNotPublic, or the guard's error with all hosts it refuses.
+    """
     check = _HostCheck(guard)
     found: dict[int, Servers] = {}
     if order.inbox_type != "custom":
@@ -183,10 +186,10 @@ def _servers(
             check.host(server.host, server.port, field="inbox_type")
     else:
         for index, inbox in enumerate(order.inboxes):
-            found[index] = Servers(
-                imap=check.server(inbox.imap, order.imap, side="imap", index=index),
-                smtp=check.server(inbox.smtp, order.smtp, side="smtp", index=index),
-            )
+            imap = check.server(inbox.imap, order.imap, side="imap", index=index)
+            smtp = check.server(inbox.smtp, order.smtp, side="smtp", index=index)
+            if imap and smtp:
+                found[index] = Servers(imap, smtp)
     if check.refused:
         first = next(iter(check.refused.values()))
         details = [*faults, *(Detail(field, str(error)) for field, error in check.refused.items())]
@@ -203,9 +206,12 @@ class _HostCheck:
         self._guard = guard
         self._known: dict[tuple[str, int], str | OutboundError] = {}
 
-    def server(self, own: MailServerGiven | None, common: MailServerGiven | None, *, side: str, index: int) -> Server:
+    def server(
+        self, own: MailServerGiven | None, common: MailServerGiven | None, *, side: str, index: int
+    ) -> Server | None:
         given = own or common
-        assert given is not None, "a request without servers does not come this far"
+        if given is None:
+            return None
         field = f"inboxes[{index}].{side}.host" if own else f"{side}.host"
         return Server(self.host(given.host, given.port, field=field), given.port, Security(given.security))
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from litemail.connections import run_queries
+from litemail.connections import run_queries, servers
 from litemail.connections.run import run as run_connection
+from litemail.connections.servers import FindServers
 from litemail.connections.service import enqueue
 from litemail.connections.steps import SignIn
 from litemail.kit.db import Database
@@ -31,10 +32,13 @@ async def run(
     connection_id: str,
     pace: Pace = _PACE,
     inbox_sign_in: SignIn = mailhost.sign_in,
+    find_servers: FindServers = servers.find_servers,
 ) -> None:
     """Connects what is left of a connection, and lets others go on that waited for its place."""
     means = Means(database=database, secrets=secrets, registry=platforms, doors=doors, pace=pace)
-    await run_connection(means, connection_id, mail_access=mail_access, inbox_sign_in=inbox_sign_in)
+    await run_connection(
+        means, connection_id, mail_access=mail_access, inbox_sign_in=inbox_sign_in, find_servers=find_servers
+    )
     async with database.begin_system("look for connections that wait") as tx:
         for waiting in await run_queries.list_waiting(tx, after=connection_id, limit=run_queries.AT_ONCE):
             await enqueue(tx, waiting)

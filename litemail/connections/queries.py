@@ -58,12 +58,13 @@ class Inbox(msgspec.Struct, frozen=True):
     already: bool
     action: str | None
     error: Problem | None
+    servers: Servers | None
     version: int
     updated_at: datetime
 
 
 class FreshInbox(msgspec.Struct, frozen=True):
-    """An inbox to insert. `password` is sealed and in base64, `servers` are those of `custom`."""
+    """An inbox to insert. `password` is sealed and in base64, `servers` are those given for `custom`."""
 
     id: str
     email: str
@@ -78,7 +79,7 @@ class FreshInbox(msgspec.Struct, frozen=True):
 
 _CONNECTION = """id, workspace_id, platform_account_id, platform_type, inbox_type, status, total, connected, failed,
     action_required, cancelled, version, created_at, finished_at"""
-_INBOX = "id, email, status, already, action, error, version, updated_at"
+_INBOX = "id, email, status, already, action, error, servers, version, updated_at"
 
 
 async def insert(

@@ -6,19 +6,24 @@ Any run may be killed at any line; the next one goes on from what is written.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from litemail.connections import run_queries
 from litemail.connections.run_queries import Claim, Decided
+from litemail.connections.servers import Discovery, FindServers
 from litemail.connections.steps import SignIn, Way
 from litemail.connections.work import begin
 from litemail.kit.db import Tx
 from litemail.mailboxes import MailAccess
 from litemail.platforms import Batch, Change, HostDoors, Means, hand_over, leased
+from litemail.providers.mailhost import Found
 
 _LOOK_AGAIN = 0.5
 
 
-async def run(means: Means, connection_id: str, *, mail_access: MailAccess, inbox_sign_in: SignIn) -> None:
+async def run(
+    means: Means, connection_id: str, *, mail_access: MailAccess, inbox_sign_in: SignIn, find_servers: FindServers
+) -> None:
     """Works until every inbox is decided or the connection is cancelled. Safe to call at any time, any number of times.
 
     Raises LeaseLost when it had to stop because it may be taken for dead.
@@ -39,16 +44,23 @@ async def run(means: Means, connection_id: str, *, mail_access: MailAccess, inbo
         password=None if sealed is None else means.secrets.open(sealed, row=claim.id),
         signed_in=None if sealed is None else lambda: _erase_password(means, claim.id),
     )
-    way = Way(
-        claim=claim,
-        guard=means.doors.guards[claim.mode],
-        mail_access=mail_access,
-        secrets=means.secrets,
-        pace=means.pace,
-        hosts=HostDoors(means.pace, claim.mode),
-        sign_in=inbox_sign_in,
-    )
+    guard = means.doors.guards[claim.mode]
     async with leased(means.database, _Ledger(claim), pace=means.pace, cancelled=batch.cancelled) as (lease, recorder):
+        way = Way(
+            claim=claim,
+            guard=guard,
+            mail_access=mail_access,
+            secrets=means.secrets,
+            pace=means.pace,
+            hosts=HostDoors(means.pace, claim.mode),
+            discovery=Discovery(
+                find=partial(find_servers, mode=claim.mode, guard=guard, mail_access=mail_access),
+                keep=partial(_keep_servers, means, claim),
+                note=recorder.note,
+                pace=means.pace,
+            ),
+            sign_in=inbox_sign_in,
+        )
         async with means.database.begin_system("read a connection") as tx:
             works = [begin(row) for row in await run_queries.list_open(tx, claim.id)]
         await hand_over(means, batch, works, lease=lease, recorder=recorder, way=way.go)
@@ -65,6 +77,18 @@ async def _claim(means: Means, connection_id: str) -> Claim | None:
             if claim is not None or await run_queries.availability(tx, connection_id) in ("done", "crowded"):
                 return claim
         await asyncio.sleep(min(_LOOK_AGAIN, means.pace.lease / 4))
+
+
+async def _keep_servers(means: Means, claim: Claim, domain: str, found: Found) -> None:
+    async with means.database.begin_system("keep the servers of a domain") as tx:
+        await run_queries.keep_servers(
+            tx,
+            claim.id,
+            fence=claim.fence,
+            domain=domain,
+            servers=found.servers,
+            by_local_part=found.by_local_part,
+        )
 
 
 async def _erase_password(means: Means, connection_id: str) -> None:

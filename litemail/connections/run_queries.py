@@ -160,6 +160,26 @@ async def lock(tx: Tx, connection_id: str, *, fence: int) -> ConnectionStatus | 
     )
 
 
+async def keep_servers(
+    tx: Tx, connection_id: str, *, fence: int, domain: str, servers: Servers, by_local_part: bool
+) -> None:
+    """The servers that were found for all inboxes of a domain that were given none."""
+    await tx.execute(
+        """UPDATE connection_inboxes i
+           SET servers = %(servers)s,
+               username = CASE WHEN %(by_local_part)s
+                               THEN coalesce(i.username, left(i.email, -length(%(at_domain)s))) ELSE i.username END
+           FROM connections c
+           WHERE c.id = %(connection_id)s AND c.fence = %(fence)s AND i.connection_id = c.id AND i.servers IS NULL
+             AND right(i.email, length(%(at_domain)s)) = %(at_domain)s""",
+        connection_id=connection_id,
+        fence=fence,
+        at_domain=f"@{domain}",
+        servers=Jsonb(msgspec.to_builtins(servers)),
+        by_local_part=by_local_part,
+    )
+
+
 async def write(tx: Tx, connection_id: str, changes: Sequence[Change]) -> list[Decided]:
     """Writes all of the changes and the counts that follow; returns the inboxes that are decided by them.
 

@@ -17,6 +17,7 @@ from litemail.kit.errors import Problem
 from litemail.kit.ids import id_pattern
 from litemail.kit.wire import ONE_LINE, RequestModel, Timestamp, checked
 from litemail.protocols import address
+from litemail.providers.mailhost import Servers
 from litemail.providers.platform import InboxType, Security
 
 MAX_INBOXES = 1000
@@ -138,7 +139,9 @@ class Connection(msgspec.Struct, frozen=True):
 
 
 class Inbox(msgspec.Struct, frozen=True):
-    """`already`: it was there before. `error` also tells why an inbox under way waits. `action`: a link to open."""
+    """`already`: it was there before. `error` also tells why an inbox under way waits. `action`: a link to open.
+    `servers`: those given or found for `inbox_type` `custom`.
+    """
 
     id: str
     email: str
@@ -146,6 +149,7 @@ class Inbox(msgspec.Struct, frozen=True):
     already: bool
     action: str | None
     error: Problem | None
+    servers: Servers | None
     updated_at: Timestamp
 
 
@@ -189,6 +193,7 @@ def show_inbox(row: InboxRow) -> Inbox:
         already=row.already,
         action=row.action,
         error=row.error,
+        servers=row.servers,
         updated_at=rfc3339(row.updated_at),
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from litemail.connections.run_queries import Claim
-from litemail.connections.servers import can_be_verified, servers_of
+from litemail.connections.servers import Discovery, can_be_verified, servers_of
 from litemail.connections.work import InboxWork, to_add
 from litemail.kit.outbound import Guard
 from litemail.kit.secrets import Secrets
@@ -35,10 +35,13 @@ class Way:
     secrets: Secrets
     pace: Pace
     hosts: HostDoors
+    discovery: Discovery
     sign_in: SignIn
 
     async def go(self, run: HandOver, work: InboxWork) -> None:
         """Raises what mail host and platform say of the inbox."""
+        if self.claim.inbox_type == "custom":
+            await self.discovery.complete(work)
         await self._verify(run, work)
         await run.add(work, lambda: self._inbox_of(work))
         await run.finishing.finish(work.email)

@@ -97,7 +97,21 @@ async def test_a_platform_without_a_way_says_so(world: World, platform_type: str
         ({"platform_account_id": "pfa_1"}, {"platform_account_id"}),
         ({"inbox_type": "imap"}, {"inbox_type"}),
         ({"inbox_type": None}, {"inbox_type"}),
-        ({"inbox_type": "custom"}, {"imap", "smtp"}),
+        ({"inbox_type": "custom", "imap": {"host": "localhost", "port": 8993, "security": "tls"}}, {"smtp"}),
+        (
+            {
+                "inbox_type": "custom",
+                "inboxes": [
+                    {
+                        "email": "a@example.com",
+                        "pass": "x",
+                        "smtp": {"host": "localhost", "port": 8587, "security": "starttls"},
+                    },
+                    {"email": "b@example.com", "pass": "x"},
+                ],
+            },
+            {"inboxes[0].imap"},
+        ),
         ({"imap": {"host": "a.example", "port": 993, "security": "tls"}}, {"imap"}),
         ({"inboxes": []}, {"inboxes"}),
         ({"inboxes": None}, {"inboxes"}),

@@ -20,7 +20,7 @@ from litemail.kit.secrets import Secrets
 from litemail.mailboxes import MailAccess
 from litemail.platforms import Doors, Pace
 from litemail.providers.mailhost import BadCredentials as InboxRefused
-from litemail.providers.mailhost import Servers, Unreachable
+from litemail.providers.mailhost import Found, Servers, ServersNotFound, ServersNotLookedUp, Unreachable
 from litemail.providers.platform import (
     Accepted,
     Adapter,
@@ -231,6 +231,24 @@ class MailHosts:
 
 
 @dataclass
+class Domains:
+    """Where the mail of each domain is; unknown ones have no servers."""
+
+    known: dict[str, Found] = field(default_factory=dict)
+    asked: Counter[str] = field(default_factory=Counter)
+    silent: Counter[str] = field(default_factory=Counter)
+
+    async def find(self, domain: str, **_more: object) -> Found:
+        self.asked[domain] += 1
+        if self.silent[domain] > 0:
+            self.silent[domain] -= 1
+            raise ServersNotLookedUp(stage="discovering", domain=domain)
+        if domain not in self.known:
+            raise ServersNotFound(stage="discovering", domain=domain)
+        return self.known[domain]
+
+
+@dataclass
 class World:
     database: Database
     secrets: Secrets
@@ -239,6 +257,7 @@ class World:
     call: Call
     platform: Platform = field(default_factory=Platform)
     hosts: MailHosts = field(default_factory=MailHosts)
+    domains: Domains = field(default_factory=Domains)
     pace: Pace = field(default_factory=lambda: replace(QUICK))
 
     @property
@@ -260,6 +279,7 @@ class World:
             connection_id=connection_id,
             pace=self.pace,
             inbox_sign_in=self.hosts.sign_in,
+            find_servers=self.domains.find,
         )
 
     @asynccontextmanager

@@ -13,6 +13,8 @@ from litemail.kit.outbound.guard import Resolver as Resolver
 from litemail.kit.outbound.guard import TlsFailed as TlsFailed
 from litemail.kit.outbound.guard import client_tls as client_tls
 from litemail.kit.outbound.guard import connection_error as connection_error
+from litemail.kit.outbound.guard import records_by_dns as records_by_dns
+from litemail.kit.outbound.guard import resolver_at as resolver_at
 from litemail.kit.outbound.http import BodyTooLarge as BodyTooLarge
 from litemail.kit.outbound.http import EncodingNotAsked as EncodingNotAsked
 from litemail.kit.outbound.http import read_capped as read_capped

@@ -15,6 +15,7 @@ import certifi
 import dns.asyncresolver
 import dns.exception
 import dns.name
+import dns.rdata
 import dns.resolver
 import httpx
 
@@ -118,6 +119,28 @@ async def resolve_by_dns(host: str) -> Sequence[str]:
     except (dns.exception.DNSException, OSError):
         raise LookupFailed(host=host) from None
     return [*answers.addresses(socket.AF_INET), *answers.addresses(socket.AF_INET6)]
+
+
+async def records_by_dns(
+    name: str, record_type: str, *, resolver: dns.asyncresolver.Resolver | None = None
+) -> Sequence[dns.rdata.Rdata]:
+    """The records of a name; none when there are none. Raises LookupFailed."""
+    try:
+        answer = await (resolver or _dns()).resolve(
+            dns.name.from_text(name), record_type, lifetime=_LOOKUP_SECONDS, raise_on_no_answer=False
+        )
+    except (dns.resolver.NXDOMAIN, dns.exception.SyntaxError, dns.name.LabelTooLong, dns.name.NameTooLong):
+        return []
+    except (dns.exception.DNSException, OSError):
+        raise LookupFailed(host=name) from None
+    return list(answer.rrset or ())
+
+
+def resolver_at(address: str, port: int) -> dns.asyncresolver.Resolver:
+    """A resolver that asks one server, and nothing of this machine's settings."""
+    resolver = dns.asyncresolver.Resolver(configure=False)
+    resolver.nameservers, resolver.port = [address], port
+    return resolver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,11 @@
 """Mail hosts of others: where known providers are, how to sign in to an inbox, what refusals mean."""
 
+from litemail.providers.mailhost.discovery import Ask as Ask
+from litemail.providers.mailhost.discovery import Found as Found
+from litemail.providers.mailhost.discovery import ServersNotFound as ServersNotFound
+from litemail.providers.mailhost.discovery import ServersNotLookedUp as ServersNotLookedUp
+from litemail.providers.mailhost.discovery import Ways as Ways
+from litemail.providers.mailhost.discovery import discover as discover
 from litemail.providers.mailhost.presets import PRESETS as PRESETS
 from litemail.providers.mailhost.presets import Security as Security
 from litemail.providers.mailhost.presets import Server as Server

@@ -1,5 +1,6 @@
 """Where the mail of the known providers is: hosts, ports, security; and what their users must do to let us in."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -158,11 +159,33 @@ _DOMAINS = (
 
 def provider_of(host: str) -> str | None:
     """Whose mail server a host is: a key of PRESETS, or None for somebody else's."""
+    return _among(_DOMAINS, host)
+
+
+def _among(domains: Sequence[tuple[str, str]], host: str) -> str | None:
     name = host.lower().rstrip(".")
-    for domain, provider in _DOMAINS:
+    for domain, provider in domains:
         if name == domain or name.endswith(f".{domain}"):
             return provider
     return None
+
+
+# https://support.google.com/a/answer/174125, https://learn.microsoft.com/microsoft-365/enterprise/external-domain-name-system-records
+# and https://www.zoho.com/mail/help/adminconsole/configure-email-delivery.html. Zoho's MX outside the US are other
+# hosts with other servers, which stand in no preset.
+_MX = (
+    ("google.com", "gmail"),
+    ("googlemail.com", "gmail"),
+    ("mail.protection.outlook.com", "outlook"),
+    ("mx.microsoft", "outlook"),
+    ("yahoodns.net", "yahoo"),
+    ("zoho.com", "zoho"),
+)
+
+
+def provider_by_mx(host: str) -> str | None:
+    """Whose mail exchanger a host is: a key of PRESETS, or None for somebody else's."""
+    return _among(_MX, host)
 
 
 def remedies(host: str) -> Remedies:
