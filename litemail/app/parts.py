@@ -26,6 +26,7 @@ from litemail.providers.platform import registry
 from litemail.servers import dns, imap, redirect, smtp
 from litemail.servers.dns.backend import DatabaseBackend
 from litemail.servers.dns.data import ZoneData
+from litemail.servers.erasing import erasing
 from litemail.servers.feed import follow
 from litemail.servers.imap.backend import MailboxBackend as ImapMailboxes
 from litemail.servers.redirect.backend import DatabaseBackend as Redirects
@@ -90,6 +91,7 @@ async def mail_part(house: House) -> AsyncIterator[Mapping[str, int]]:
         delivered=store.delivered,
     )
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(erasing(house.database, house.mail_root))
         stack.push_async_callback(store.close)
         mx = await _bound(
             "smtp_port",

@@ -22,3 +22,4 @@ from litemail.mailboxes.queries import SignInRow as SignInRow
 from litemail.mailboxes.routing import Route as Route
 from litemail.mailboxes.routing import route as route
 from litemail.mailboxes.schemas import MailAccess as MailAccess
+from litemail.mailboxes.slot_queries import list_erased as list_erased

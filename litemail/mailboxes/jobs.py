@@ -6,11 +6,13 @@ from litemail.kit import passwords
 from litemail.kit.db import Database
 from litemail.kit.jobs import Job
 from litemail.kit.secrets import Secrets
-from litemail.mailboxes import following, queries
+from litemail.mailboxes import following, queries, slot_queries
 from litemail.mailboxes.mail import USABLE
+from litemail.mailboxes.removing import KEPT
 
 _AT_ONCE = 20
 _FOLLOW_AT_ONCE = 500
+_ERASE_AT_ONCE = 500
 
 
 async def hash_passwords(*, database: Database, secrets: Secrets, workspace_id: str) -> None:
@@ -45,9 +47,18 @@ async def follow_subscription(*, database: Database, workspace_id: str, subject:
             found = await following.follow(tx, subject, workspace_id=workspace_id, limit=_FOLLOW_AT_ONCE)
 
 
+async def erase_removed(*, database: Database) -> None:
+    """Mailboxes that nobody can restore any more lose their passwords; the mail servers then erase their mail."""
+    found = _ERASE_AT_ONCE
+    while found:
+        async with database.begin_system("erase removed mailboxes") as tx:
+            found = await slot_queries.erase_secrets(tx, kept=KEPT, limit=_ERASE_AT_ONCE)
+
+
 JOBS: Mapping[str, Job] = {
     "mailboxes.hash_passwords": hash_passwords,
     "mailboxes.follow_subscription": follow_subscription,
+    "mailboxes.erase_removed": erase_removed,
 }
 HANDLERS: Mapping[str, str] = dict.fromkeys(
     (
@@ -59,4 +70,4 @@ HANDLERS: Mapping[str, str] = dict.fromkeys(
     ),
     "mailboxes.follow_subscription",
 )
-SCHEDULES: Mapping[str, str] = {}
+SCHEDULES: Mapping[str, str] = {"mailboxes.erase_removed": "41 3 * * *"}

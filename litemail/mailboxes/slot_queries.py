@@ -1,7 +1,7 @@
 """SQL of mailboxes that take slots, give them back, are suspended, removed and restored."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import msgspec
@@ -119,6 +119,28 @@ async def restore(tx: Tx, mailbox_id: str, *, subscription_id: str) -> Mailbox:
             WHERE id = %(id)s RETURNING {MAILBOX}""",
         id=mailbox_id,
         subscription_id=subscription_id,
+    )
+
+
+async def erase_secrets(tx: Tx, *, kept: timedelta, limit: int) -> int:
+    """Erases the passwords of mailboxes removed that long ago by their workspace's time; how many there were."""
+    return await tx.execute(
+        """WITH due AS (
+               SELECT m.id FROM mailboxes m JOIN workspaces w ON w.id = m.workspace_id
+               WHERE m.removed_at <= %(now)s + w.clock_ahead - %(kept)s AND m.password_sealed <> ''
+               ORDER BY m.id LIMIT %(limit)s FOR UPDATE OF m SKIP LOCKED),
+           revoked AS (DELETE FROM app_passwords p USING due WHERE p.mailbox_id = due.id)
+           UPDATE mailboxes m SET password_hash = NULL, password_sealed = '' FROM due WHERE m.id = due.id""",
+        now=tx.now,
+        kept=kept,
+        limit=limit,
+    )
+
+
+async def list_erased(tx: Tx, mailbox_ids: Sequence[str]) -> Sequence[str]:
+    """Those of the mailboxes whose passwords are erased."""
+    return await tx.values(
+        str, "SELECT id FROM mailboxes WHERE id = ANY (%(ids)s) AND password_sealed = ''", ids=list(mailbox_ids)
     )
 
 
