@@ -5,7 +5,15 @@ from collections.abc import Iterator, Mapping
 from litemail.app.house import House
 from litemail.kit import local_ca
 from litemail.kit.actor import Mode
-from litemail.kit.outbound import CUSTOMER_MAIL, Endpoint, Guard, ListedOnly, client_tls, own_routes
+from litemail.kit.outbound import (
+    CUSTOMER_MAIL,
+    Endpoint,
+    Guard,
+    ListedOnly,
+    OutsideHost,
+    client_tls,
+    own_routes,
+)
 from litemail.kit.ports import PortBook
 from litemail.platforms import Doors
 from litemail.providers import mailhost
@@ -92,11 +100,11 @@ def doors(house: House, mode_guards: Mapping[Mode, Guard], platforms: Registry) 
     return Doors(mode_guards, site, twin_rate)
 
 
-def twin_sign_in(house: House, guard: Guard) -> SignIn:
+def twin_sign_in(ports: PortBook, guard: Guard) -> SignIn:
     """Signs in to an inbox as a platform's twin does: it is told ports, but not how they are encrypted."""
 
     def server(door: MailDoor) -> Server:
-        known = house.ports.all()
+        known = ports.all()
         tls_ports = _TLS_FROM_THE_START | {known[name] for name in _TLS_SERVERS if name in known}
         return Server(door.host, door.port, Security.TLS if door.port in tls_ports else Security.STARTTLS)
 
@@ -109,7 +117,7 @@ def twin_sign_in(house: House, guard: Guard) -> SignIn:
                 servers=Servers(server(imap), server(smtp)),
                 guard=guard,
             )
-        except mailhost.SignInFailed as failed:
+        except (mailhost.SignInFailed, OutsideHost) as failed:
             return str(failed)
         return None
 

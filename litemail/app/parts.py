@@ -168,7 +168,7 @@ async def sandbox_part(house: House) -> AsyncIterator[Mapping[str, int]]:
         )
         stack.push_async_callback(outboxes.close)
         guard = outside.guards(house, ca)["sandbox"]
-        sandbox = Sandbox(SqlStore(house.database), outside.twin_sign_in(house, guard))
+        sandbox = Sandbox(SqlStore(house.database), outside.twin_sign_in(house.ports, guard))
         platforms = await http_server.serve(
             create_app(sandbox, twins=vendors.twins()),
             host=settings.host,
