@@ -99,9 +99,9 @@ async def look_up(
 
     `ours` are the host names of our own servers. Raises NothingToLookUp, NoSuggestions.
     """
-    if (keyword is None) == (not given):
+    if bool(keyword) == bool(given):
         raise NothingToLookUp(field="q")
-    if keyword is not None:
+    if keyword:
         suffixes = suffixes or _SUFFIXES[actor.mode]
         given = suggest(keyword, suffixes)
         if not given:

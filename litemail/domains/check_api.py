@@ -87,7 +87,8 @@ async def check_dns(
     **operation(
         "Set the DMARC policy of domains",
         description="What receivers are to do with mail that is neither signed by the domain nor sent from its mail "
-        "host. Begin with `none`, read the reports, go on to `quarantine` and `reject`.",
+        "host. Begin with `none`, read the reports, go on to `quarantine` and `reject`. A DMARC record of your own is "
+        "replaced.",
         group="Domains",
         scope=requires("domains:write"),
         errors=("bulk.rejected", "bulk.not_all_accepted"),

@@ -90,6 +90,7 @@ async def test_names_of_this_workspace_and_of_others_are_not_to_be_had(
     ("query", "code"),
     [
         ("", "domain.nothing_to_look_up"),
+        ("q=", "domain.nothing_to_look_up"),
         ("q=a&names=b.test", "domain.nothing_to_look_up"),
         ("names=,,", "domain.nothing_to_look_up"),
         ("q=%F0%9F%98%80", "domain.no_suggestions"),
