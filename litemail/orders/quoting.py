@@ -14,7 +14,7 @@ from litemail.kit.money import Money
 class MaxChargeExceeded(Error):
     kind = Kind.CONFLICT
     code = "order.max_charge_exceeded"
-    message = "This would cost {total} cents, which is more than max_charge allows: {max_charge}."
+    message = "This would cost {total}, which is more than max_charge allows: {max_charge}."
     action = "Look at the quote with ?dry_run=true and raise max_charge, or order less. Nothing was charged."
 
 

@@ -78,7 +78,9 @@ async def place(
     payer = await payer_of(tx, ordered_by)
     offer = await quote(tx, lines, payer=payer)
     if max_charge is not None and offer.total > max_charge:
-        raise MaxChargeExceeded(total=offer.total, max_charge=max_charge, extra={"quote": show_quote(offer)})
+        raise MaxChargeExceeded(
+            total=Money(offer.total), max_charge=Money(max_charge), extra={"quote": show_quote(offer)}
+        )
     await _check_spend_limit(tx, offer.total)
     order = await _insert(
         tx, kind=kind, status="confirmed", payer=payer, ordered_by=ordered_by, key=key, lines=lines, items=items

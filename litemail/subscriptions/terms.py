@@ -56,7 +56,9 @@ class Terms(msgspec.Struct, frozen=True):
     @property
     def name(self) -> str:
         addons = self.addon_mailboxes
-        return f"{self.plan.name} plan, {self.interval}" + (f", {addons} add-on mailboxes" if addons else "")
+        return f"{self.plan.name} plan, {self.interval}" + (
+            f", {addons} add-on mailbox{'es' if addons > 1 else ''}" if addons else ""
+        )
 
 
 def period_lines(terms: Terms, *, start: datetime, end: datetime) -> list[Line]:
