@@ -44,6 +44,7 @@ from litemail.wallet.recharging import due_recharges as due_recharges
 from litemail.wallet.recharging import find_auto_recharge as find_auto_recharge
 from litemail.wallet.recharging import next_recharge_at as next_recharge_at
 from litemail.wallet.recharging import recharge as recharge
+from litemail.wallet.rescuing import PATIENCE as PATIENCE
 from litemail.wallet.rescuing import Rescue as Rescue
 from litemail.wallet.rescuing import rescue as rescue
 from litemail.wallet.settling import receive_gateway_event as receive_gateway_event

@@ -1,5 +1,6 @@
 """One request, one transaction: opened when a route first needs it, committed before the first byte is sent."""
 
+import time
 from collections.abc import Awaitable
 from contextlib import AsyncExitStack, suppress
 from typing import Any, Protocol
@@ -14,7 +15,7 @@ from litemail.kit.db import Database, Tx
 from litemail.kit.secrets import Secrets
 from litemail.kit.stops import stop_here
 from litemail.kit.wire import Given
-from litemail.wallet import PaymentRequired, Rescue
+from litemail.wallet import PATIENCE, PaymentRequired, Rescue
 from litemail.web.errors import render_error, send_error
 
 _REPEATABLE = {"POST", "PUT", "PATCH", "DELETE"}
@@ -36,7 +37,7 @@ class _Undo(Exception):
 class Rescuer(Protocol):
     """What is done where a request has to be paid for: None when the wallet covers it now, so make it again."""
 
-    def __call__(self, missing: PaymentRequired, *, actor: Actor) -> Awaitable[Rescue | None]: ...
+    def __call__(self, missing: PaymentRequired, *, actor: Actor, patience: float) -> Awaitable[Rescue | None]: ...
 
 
 class Unit:
@@ -94,8 +95,8 @@ def render_missing(request: Request[Any, Any, Any], missing: PaymentRequired) ->
 class UnitOfWork(ASGIMiddleware):
     """Holds back the answer of a request that opened a transaction until that is committed or undone.
 
-    A request that the wallet does not cover is made a second time if the rescue filled the wallet; else it is answered
-    with what the rescue came to.
+    A request that the wallet does not cover is made again when the rescue filled the wallet; else it is answered with
+    what the rescue came to. Of requests at once each needs a rescue of its own: the others spend what came.
     """
 
     def __init__(self, database: Database, secrets: Secrets, rescue: Rescuer | None) -> None:
@@ -104,23 +105,26 @@ class UnitOfWork(ASGIMiddleware):
         self._rescue = rescue
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        missing = await self._attempt(scope, receive, send, next_app)
-        if missing is None:
-            return
-        rescue = Rescue("off", None)
-        if self._rescue is not None:
+        until: float | None = None
+        while (missing := await self._attempt(scope, receive, send, next_app)) is not None:
+            until = until or time.monotonic() + PATIENCE
             try:
-                came_to = await self._rescue(missing, actor=scope["state"]["actor"])
+                rescue = await self._come_to_rescue(missing, scope["state"]["actor"], until=until)
             except Exception as error:  # noqa: BLE001 - every failure is answered, also that of the rescue
                 await send_error(scope, receive, send, error)
                 return
-            if came_to is None:
-                missing = await self._attempt(scope, receive, send, next_app)
-                if missing is None:
-                    return
-            rescue = came_to or Rescue("in_progress", None)
-        missing.extra = {**missing.extra, "recharge": rescue.recharge, "payment_link": rescue.payment_link}
-        await send_error(scope, receive, send, missing)
+            if rescue is not None:
+                missing.extra = {**missing.extra, "recharge": rescue.recharge, "payment_link": rescue.payment_link}
+                await send_error(scope, receive, send, missing)
+                return
+
+    async def _come_to_rescue(self, missing: PaymentRequired, actor: Actor, *, until: float) -> Rescue | None:
+        if self._rescue is None:
+            return Rescue("off", None)
+        patience = until - time.monotonic()
+        if patience <= 0:
+            return Rescue("in_progress", None)
+        return await self._rescue(missing, actor=actor, patience=patience)
 
     async def _attempt(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> PaymentRequired | None:
         """Answers the request, unless it has to be paid for: then nothing is sent or done."""

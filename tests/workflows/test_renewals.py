@@ -186,6 +186,13 @@ async def test_auto_recharge_comes_before_a_402(buyer: Buyer, bought: str):
     assert await buyer.available() == 3 * 1500 - 3700
 
 
+async def test_each_of_many_requests_at_once_has_the_card_charged(buyer: Buyer, bought: str):
+    await buyer.save_card(amount=3700)
+    made = await asyncio.gather(*[buyer.buy() for _ in range(6)])
+    assert [each["status"] for each in made] == ["active"] * 6
+    assert await buyer.available() == 0
+
+
 async def test_a_402_says_that_the_card_was_declined(buyer: Buyer, bought: str):
     await buyer.save_card(CARD_THAT_DECLINES)
     answer = await buyer.ask("POST", "/v1/subscriptions", {"plan": "starter", "interval": "month"})
