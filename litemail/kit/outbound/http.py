@@ -2,18 +2,16 @@
 
 import asyncio
 import contextlib
-import socket
-import ssl
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from typing import Protocol
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 
 import httpcore
 import httpx
 
 from litemail.kit.errors import Kind
 from litemail.kit.outbound.addresses import OutboundError
+from litemail.kit.outbound.connections import Connections, Dialer
 
-_CONNECT_SECONDS = 15.0
 _IDENTITY = {"", "identity"}
 _EXCEPTIONS: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
     (httpcore.ReadTimeout, httpx.ReadTimeout),
@@ -25,8 +23,6 @@ _EXCEPTIONS: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
     (httpcore.LocalProtocolError, httpx.LocalProtocolError),
     (httpcore.UnsupportedProtocol, httpx.UnsupportedProtocol),
 )
-
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class BodyTooLarge(OutboundError):
@@ -40,14 +36,6 @@ class EncodingNotAsked(OutboundError):
 
     code = "outbound.encoding_not_asked"
     message = "{host} answered in an encoding that was not asked for."
-
-
-class Dialer(Protocol):
-    """What the transport needs of the guard."""
-
-    def check_scheme(self, scheme: str) -> None: ...
-    async def connect(self, host: str, port: int, *, timeout: float) -> socket.socket: ...  # noqa: ASYNC109
-    async def stream(self, sock: socket.socket, *, tls: bool, host: str, port: int, timeout: float) -> Streams: ...  # noqa: ASYNC109
 
 
 async def read_capped(response: httpx.Response, limit: int) -> bytes:
@@ -67,16 +55,7 @@ class Transport(httpx.AsyncBaseTransport):
         self._dialer = dialer
         self._total = total
         self._max_body = max_body
-        # The pool changes the ALPN of the context that it is given, and ours also serves mail servers. It gets an
-        # empty one; the streams encrypt with the dialer's.
-        unused = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=unused,
-            max_connections=100,
-            max_keepalive_connections=100,
-            keepalive_expiry=5.0,
-            network_backend=_Backend(dialer),
-        )
+        self._connections = Connections(dialer)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self._dialer.check_scheme(request.url.scheme)
@@ -96,8 +75,9 @@ class Transport(httpx.AsyncBaseTransport):
         )
         with _as_httpx():
             async with asyncio.timeout_at(deadline):
-                answer = await self._pool.handle_async_request(inner)
-        body = _Body(answer, host=request.url.host, limit=self._max_body, deadline=deadline)
+                answer, connection = await self._connections.send(inner)
+        release = partial(self._connections.done, connection, inner.url.origin)
+        body = _Body(answer, host=request.url.host, limit=self._max_body, deadline=deadline, release=release)
         response = httpx.Response(answer.status, headers=answer.headers, stream=body, extensions=answer.extensions)
         try:
             self._check_headers(request.url.host, response.headers)
@@ -114,17 +94,26 @@ class Transport(httpx.AsyncBaseTransport):
             raise EncodingNotAsked(host=host)
 
     async def aclose(self) -> None:
-        await self._pool.aclose()
+        await self._connections.aclose()
 
 
 class _Body(httpx.AsyncByteStream):
     """An answer's body that ends: by size and by time."""
 
-    def __init__(self, answer: httpcore.Response, *, host: str, limit: int, deadline: float) -> None:
+    def __init__(
+        self,
+        answer: httpcore.Response,
+        *,
+        host: str,
+        limit: int,
+        deadline: float,
+        release: Callable[[], Awaitable[None]],
+    ) -> None:
         self._answer = answer
         self._host = host
         self._limit = limit
         self._deadline = deadline
+        self._release = release
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         left = self._limit
@@ -143,7 +132,10 @@ class _Body(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         with _as_httpx():
-            await self._answer.aclose()
+            try:
+                await self._answer.aclose()
+            finally:
+                await self._release()
 
 
 @contextlib.contextmanager
@@ -158,81 +150,3 @@ def _as_httpx() -> Iterator[None]:
             if isinstance(error, theirs):
                 raise ours(str(error)) from error
         raise
-
-
-class _Backend(httpcore.AsyncNetworkBackend):
-    def __init__(self, dialer: Dialer) -> None:
-        self._dialer = dialer
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109  httpcore's signature
-        local_address: str | None = None,  # noqa: ARG002
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,  # noqa: ARG002
-    ) -> httpcore.AsyncNetworkStream:
-        sock = await self._dialer.connect(host, port, timeout=timeout or _CONNECT_SECONDS)
-        return _Stream(self._dialer, sock, host, port)
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
-
-class _Stream(httpcore.AsyncNetworkStream):
-    """One connection. It becomes a pair of asyncio streams at the handshake, or at the first use when unencrypted."""
-
-    def __init__(self, dialer: Dialer, sock: socket.socket, host: str, port: int) -> None:
-        self._dialer = dialer
-        self._sock = sock
-        self._host = host
-        self._port = port
-        self._streams: Streams | None = None
-
-    async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,  # noqa: ARG002  see Transport
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109  httpcore's signature
-    ) -> httpcore.AsyncNetworkStream:
-        await self._open(tls=True, host=server_hostname or self._host, timeout=timeout)
-        return self
-
-    async def _open(self, *, tls: bool, host: str, timeout: float | None) -> Streams:  # noqa: ASYNC109
-        self._streams = await self._dialer.stream(
-            self._sock, tls=tls, host=host, port=self._port, timeout=timeout or _CONNECT_SECONDS
-        )
-        return self._streams
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
-        reader, _ = self._streams or await self._open(tls=False, host=self._host, timeout=timeout)
-        try:
-            async with asyncio.timeout(timeout):
-                return await reader.read(max_bytes)
-        except TimeoutError:
-            raise httpcore.ReadTimeout("no answer in time") from None
-        except OSError as error:
-            raise httpcore.ReadError(str(error)) from None
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        _, writer = self._streams or await self._open(tls=False, host=self._host, timeout=timeout)
-        try:
-            async with asyncio.timeout(timeout):
-                writer.write(buffer)
-                await writer.drain()
-        except TimeoutError:
-            raise httpcore.WriteTimeout("the server takes no data") from None
-        except OSError as error:
-            raise httpcore.WriteError(str(error)) from None
-
-    async def aclose(self) -> None:
-        if self._streams:
-            self._streams[1].close()
-        else:
-            self._sock.close()
-
-    def get_extra_info(self, info: str) -> object:
-        # A kept connection that became readable was closed by the server: asyncio has read its end already.
-        if info == "is_readable":
-            return self._streams is None or self._streams[0].at_eof() or self._streams[1].is_closing()
-        return None
