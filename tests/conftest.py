@@ -251,6 +251,7 @@ def guards() -> dict[Mode, Guard]:
     """A sandbox reaches the ports that `mail_access` names, and those where the mail providers' twins would be."""
     own = own_routes(hosts=("127.0.0.1", "localhost"), ports={8993, 8587})
     twins = mailhost.routes(imap=("127.0.0.1", 1), smtp=("127.0.0.1", 1))
+    twins |= own_routes(hosts=("127.0.0.1",), ports={1})  # where the platforms' would be
     return {"sandbox": Guard(policy=ListedOnly(own | twins)), "live": Guard(policy=CUSTOMER_MAIL)}
 
 

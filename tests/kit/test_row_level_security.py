@@ -242,15 +242,17 @@ async def test_the_programs_own_tables_are_closed_to_the_application_role(databa
 async def test_the_settings_leave_the_pooled_connection_with_the_transaction(
     database: Database, person: Person, ending: str
 ):
+    alone = Database(app_url=database.app_url, system_url=database.system_url, size=1)
+    await alone.open()
     try:
-        async with database.begin(person.actor()) as tx:
+        async with alone.begin(person.actor()) as tx:
             connection = tx.connection
             backend = connection.info.backend_pid
             if ending == "rollback":
                 raise ZeroDivisionError  # noqa: TRY301 - any end but the good one
     except ZeroDivisionError:
         pass
-    async with database._app.connection() as again:
+    async with alone._app.connection() as again:
         pids = {backend, again.info.backend_pid}
         row = await (
             await again.execute(
@@ -258,6 +260,7 @@ async def test_the_settings_leave_the_pooled_connection_with_the_transaction(
                 " current_setting('litemail.paying_workspace_id', true), (SELECT count(*) FROM events)"
             )
         ).fetchone()
+    await alone.close()
     assert len(pids) == 1, "this is not the connection that was used before"
     assert row is not None
     assert not any(row)

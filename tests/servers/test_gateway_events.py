@@ -59,6 +59,13 @@ async def api(client: httpx.AsyncClient) -> AsyncIterator[Api]:
     await server.close()
 
 
+@pytest.fixture(autouse=True)
+async def nothing_waits(database: Database) -> None:
+    """Other tests leave events that nobody was to be told of."""
+    async with database.begin_system("test") as tx:
+        await tx.execute("DELETE FROM sandbox.gateway_events WHERE told_at IS NULL")
+
+
 @pytest.fixture
 async def payment(database: Database, gateway: Gateway, person: Person) -> Payment:
     """A top-up of 50.00 whose page is open."""
