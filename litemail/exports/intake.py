@@ -67,8 +67,8 @@ async def _target(tx: Tx, wanted: Wanted, actor: Actor, *, platforms: Registry) 
         if wanted.platform_account_id is not None:
             faults.append(Detail("platform_account_id", "a file goes to no platform account; leave it out"))
         return Target(layout_of(name, field="layout").name, None), faults
-    adapter = platforms.get(wanted.destination, field="destination")
-    platform_accounts.check_offered(adapter, mode=actor.mode, with_login=False)
+    adapter = platforms.get(wanted.destination, field="destination", besides=FILES)
+    platform_accounts.check_offered(adapter, mode=actor.mode, with_login=False, field="destination")
     faults = list(option_faults(wanted.options, adapter.declaration.name, adapter.declaration.capabilities))
     if wanted.layout is not None:
         faults.append(Detail("layout", "goes with the destinations csv and xlsx only"))

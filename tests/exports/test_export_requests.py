@@ -88,6 +88,9 @@ async def test_destination_layout_and_account_must_fit(world: World):
     nowhere = await world.order("nowhere")
     assert (nowhere.status_code, nowhere.json()["code"]) == (422, "platform.unknown")
     assert fields(nowhere) == ["destination"]
+    assert "csv, xlsx, instantly" in nowhere.json()["message"]
+    without_twin = await world.order("plusvibe")
+    assert (without_twin.json()["code"], fields(without_twin)) == ("sandbox.no_twin", ["destination"])
 
 
 async def test_files_have_their_limits(world: World, monkeypatch: pytest.MonkeyPatch):

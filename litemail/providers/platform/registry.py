@@ -50,9 +50,9 @@ class Registry:
 
     adapters: Mapping[str, Adapter]
 
-    def get(self, platform_type: str, *, field: str = "platform_type") -> Adapter:
-        """The adapter. Raises `UnknownPlatform` (which lists the ones to choose from) or `FileOnly`, each about the
-        request's `field`.
+    def get(self, platform_type: str, *, field: str = "platform_type", besides: Sequence[str] = ()) -> Adapter:
+        """The adapter. Raises `UnknownPlatform` (which lists the ones to choose from, and what the request's `field`
+        takes `besides`) or `FileOnly`, each about that field.
         """
         adapter = self.adapters.get(platform_type)
         if adapter is not None:
@@ -60,7 +60,7 @@ class Registry:
         platform = _BY_TYPE.get(platform_type)
         if platform is not None and platform.connects == "file":
             raise FileOnly(name=platform.name, field=field)
-        known = ", ".join(one.platform_type for one in PLATFORMS)
+        known = ", ".join((*besides, *_BY_TYPE))
         raise UnknownPlatform(platform_type=platform_type[:50], known=known, field=field)
 
 
