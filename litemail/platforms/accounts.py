@@ -12,6 +12,7 @@ from litemail.kit import ids
 from litemail.kit.actor import Mode
 from litemail.kit.db import Tx
 from litemail.kit.errors import Error, Invalid, Kind
+from litemail.kit.outbound import OutboundError
 from litemail.kit.pagination import Page, PageRequest, page
 from litemail.kit.secrets import Secrets
 from litemail.platforms import given as rules
@@ -20,9 +21,19 @@ from litemail.platforms.doors import Doors
 from litemail.platforms.given import GivenAccount
 from litemail.platforms.queries import PlatformAccount, Workspace
 from litemail.platforms.service import check_offered, credentials_of, identity_of, note, shown_workspaces
-from litemail.providers.platform import Adapter, Credentials, Login, PlatformWorkspace, Registry, Unavailable
+from litemail.providers.platform import (
+    Adapter,
+    Credentials,
+    Login,
+    PlatformWorkspace,
+    RateLimited,
+    Registry,
+    TryAgain,
+    Unavailable,
+)
 
 VERIFY_WITHIN = 10.0
+_NOT_NOW = "Nothing was stored or changed. Send it again in a moment; if it lasts, look at the platform's status page."
 
 
 class AccountNotFound(Error):
@@ -37,6 +48,16 @@ class AccountExists(Error):
     code = "platform_account.exists"
     message = "This login is stored already, as {account_id}."
     action = "Change that one with PUT /v1/exports/accounts/{account_id}, or name another workspace of the platform."
+
+
+class UnavailableNow(Unavailable):
+    """To somebody who waits for the answer: nobody tries again for them."""
+
+    action = _NOT_NOW
+
+
+class RateLimitedNow(RateLimited):
+    action = _NOT_NOW
 
 
 @dataclass(frozen=True)
@@ -130,7 +151,8 @@ def _draft(account_id: str, wanted: GivenAccount, *, mode: Mode, platforms: Regi
 async def verify(draft: Draft, *, doors: Doors, mode: Mode, workspace_id: str) -> Verified:
     """Signs in at the platform, within 10 s; no transaction may be open.
 
-    Raises BadCredentials and its like, or Unavailable.
+    Raises BadCredentials and its like, OutboundError of an address that may not be reached, UnavailableNow,
+    RateLimitedNow.
     """
     adapter, given = draft.adapter, draft.given
     where = doors.open(adapter, mode=mode, workspace_id=workspace_id, account_id=draft.account_id, url=given.url)
@@ -150,7 +172,16 @@ async def verify(draft: Draft, *, doors: Doors, mode: Mode, workspace_id: str) -
                 chosen = exchanged.workspace
             checked = await adapter.session(credentials, reach).check()
     except TimeoutError:
-        raise Unavailable(name=adapter.declaration.name, reason=f"no answer within {VERIFY_WITHIN:.0f} s") from None
+        raise UnavailableNow(name=adapter.declaration.name, reason=f"no answer within {VERIFY_WITHIN:.0f} s") from None
+    except RateLimited as error:
+        raise RateLimitedNow(name=adapter.declaration.name, retry_after=error.retry_after) from error
+    except TryAgain as error:
+        reason = str(error.data["reason"])
+        raise UnavailableNow(name=adapter.declaration.name, reason=reason, retry_after=error.retry_after) from error
+    except OutboundError as error:
+        if adapter.declaration.live is None:
+            error.at("url")
+        raise
     return Verified(draft, credentials, workspaces or checked, chosen)
 
 

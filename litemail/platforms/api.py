@@ -56,6 +56,9 @@ _REFUSALS = (
     "platform.workspace_not_found",
     "platform.unavailable",
     "platform.rate_limited",
+    "platform.unexpected_answer",
+    "outbound.address_not_allowed",
+    "outbound.host_not_found",
     "platform_account.exists",
 )
 

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from litemail.kit.db import Database
 from litemail.kit.jobs import Job
+from litemail.kit.outbound import OutboundError
 from litemail.kit.secrets import Secrets
 from litemail.platforms import claims, queries
 from litemail.platforms.doors import Doors
@@ -45,7 +46,7 @@ async def check(
     if account is None:
         return
     adapter = platforms.get(account.platform_type)
-    with suppress(AccountDeleted, PlatformError):
+    with suppress(AccountDeleted, PlatformError, OutboundError):
         async with reach_account(database, doors, adapter, account_id, workspace_id=workspace_id, mode=mode) as (
             reach,
             _,

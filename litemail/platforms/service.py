@@ -9,6 +9,7 @@ from litemail.kit import ids
 from litemail.kit.actor import Mode
 from litemail.kit.db import Database, Tx
 from litemail.kit.errors import Error, Kind, Problem
+from litemail.kit.outbound import OutboundError
 from litemail.kit.secrets import Secrets
 from litemail.platforms import queries
 from litemail.platforms.doors import Doors
@@ -58,11 +59,14 @@ class AccountDeleted(ActionNeeded):
     action = "Store the login again, and begin again with it."
 
 
-def check_offered(adapter: Adapter, *, mode: Mode, with_login: bool) -> None:
-    """What can be said before speaking to the platform. Raises NoTwin, LoginNotOffered."""
+def check_offered(adapter: Adapter, *, mode: Mode, with_login: bool, field: str = "platform_type") -> None:
+    """What can be said before speaking to the platform that the request's `field` names.
+
+    Raises NoTwin, LoginNotOffered.
+    """
     name = adapter.declaration.name
     if mode == "sandbox" and not adapter.declaration.sandbox_twin:
-        raise NoTwin(name=name, field="platform_type")
+        raise NoTwin(name=name, field=field)
     if with_login and adapter.exchange is None and adapter.login_session is None:
         raise _login_not_offered(adapter)
 
@@ -181,7 +185,7 @@ async def sign_in(
 
     A password sent along is checked by signing in. It becomes an API key only where no stored one works, and that is
     safe to repeat: the key's name is the account's own, and keys of that name left by a lost answer go first.
-    Raises SecretsExpired, and what adapters raise.
+    Raises SecretsExpired, what adapters raise, and OutboundError.
     """
     async with database.begin_system("read a platform account") as tx:
         account = await _get(tx, account_id, workspace_id=workspace_id)
@@ -195,6 +199,10 @@ async def sign_in(
         # A wrong password says nothing against a key that works.
         if error.concerns is Concerns.ACCOUNT and (login is None or sealed.api_key is None):
             await _note(database, account, status="refused", problem=error.problem())
+        raise
+    except OutboundError as error:
+        # The account's own address is wrong by now: its name is gone, or leads where nobody may be led.
+        await _note(database, account, status="refused", problem=error.problem())
         raise
     await _note(database, account, status="verified", workspaces=shown_workspaces(workspaces))
     return session

@@ -10,9 +10,10 @@ import httpx
 import pytest
 
 from litemail.kit.db import Database
+from litemail.kit.outbound import AddressNotAllowed
 from litemail.kit.secrets import Secrets
 from litemail.platforms import Doors, accounts, jobs
-from litemail.providers.platform import BadCredentials, Registry, Site, TotpRequired, registry
+from litemail.providers.platform import BadCredentials, RateLimited, Registry, Site, TotpRequired, registry
 from litemail.web import api
 from tests.conftest import NewPerson, Person, Unheard, guards
 from tests.connections.world import NAME, Platform, down
@@ -147,6 +148,11 @@ async def test_a_platform_that_is_down_or_silent_is_503(world: World, monkeypatc
     answer = await world.store(api_key="good-key")
     assert (answer.status_code, answer.json()["code"]) == (503, "platform.unavailable")
     assert answer.headers["retry-after"]
+    assert answer.json()["action"].startswith("Nothing was stored or changed. Send it again")
+    world.platform.failing["check"] = [RateLimited(name=NAME, retry_after=30.0)]
+    answer = await world.store(api_key="good-key")
+    assert (answer.status_code, answer.json()["code"]) == (503, "platform.rate_limited")
+    assert (answer.headers["retry-after"], "Send it again" in answer.json()["action"]) == ("30", True)
     monkeypatch.setattr(accounts, "VERIFY_WITHIN", 0.05)
     world.platform.latency = 5.0
     answer = await world.store(api_key="good-key")
@@ -261,6 +267,15 @@ async def test_the_daily_check_tells_when_a_login_stops_working_and_when_it_work
         "platform_account.refused",
         "platform_account.verified",
     ]
+
+
+async def test_an_address_that_may_not_be_reached_any_more_is_a_login_that_stopped_working(world: World):
+    account = await world.stored(api_key="good-key")
+    world.platform.failing["check"] = [AddressNotAllowed(host="dedi.example.com")]
+    await world.check(account["id"])
+    shown = (await world.call("GET", f"/v1/exports/accounts/{account['id']}")).json()
+    assert (shown["status"], shown["problem"]["code"]) == ("refused", "outbound.address_not_allowed")
+    assert (await world.told(account["id"]))[-1] == "platform_account.refused"
 
 
 async def test_checks_are_due_once_a_day_spread_and_each_for_one_worker(world: World):

@@ -7,9 +7,11 @@ import pytest
 
 from litemail.app import vendors
 from litemail.kit.actor import Mode
-from litemail.kit.outbound import CUSTOMER_MAIL, Guard
+from litemail.kit.outbound import CUSTOMER_MAIL, AddressNotAllowed, Guard, HostNotFound, OutboundError, Resolver
 from litemail.platforms import Doors, url_faults
-from litemail.providers.platform import Reach, Site, registry
+from litemail.platforms.accounts import Draft, verify
+from litemail.platforms.given import GivenAccount
+from litemail.providers.platform import Credentials, Reach, Site, registry
 
 PLATFORMS = registry(vendors.adapters())
 
@@ -48,7 +50,15 @@ def test_other_platforms_need_no_address_and_take_only_their_own() -> None:
     assert "leave it out" in said("https://smartlead.example.com", platform_type="smartlead")
 
 
-def live_doors() -> Doors:
+async def no_such_host(host: str) -> list[str]:
+    raise HostNotFound(host=host)
+
+
+async def inside(_host: str) -> list[str]:
+    return ["10.0.0.7"]
+
+
+def live_doors(resolver: Resolver = no_such_host) -> Doors:
     async def no_rate(workspace_id: str, platform_type: str) -> int | None:
         raise AssertionError
 
@@ -57,7 +67,7 @@ def live_doors() -> Doors:
         assert live
         return live
 
-    return Doors({"live": Guard(policy=CUSTOMER_MAIL)}, site, no_rate)
+    return Doors({"live": Guard(policy=CUSTOMER_MAIL, resolver=resolver)}, site, no_rate)
 
 
 @asynccontextmanager
@@ -82,3 +92,16 @@ async def test_an_account_keeps_its_pace_from_job_to_job() -> None:
             paces.append(reach.pacer)
     assert paces[0] is paces[2]
     assert paces[0] is not paces[1]
+
+
+@pytest.mark.parametrize(("resolver", "error"), [(inside, AddressNotAllowed), (no_such_host, HostNotFound)])
+async def test_a_name_that_leads_nowhere_or_inside_is_said_of_the_url(
+    resolver: Resolver, error: type[OutboundError]
+) -> None:
+    url = "https://dedi.example.com"
+    given = GivenAccount("emailbison", api_key="k", url=url)
+    draft = Draft("pfa_1", PLATFORMS.get("emailbison"), given, Credentials(api_key="k", url=url), None)
+    with pytest.raises(error) as raised:
+        await verify(draft, doors=live_doors(resolver), mode="live", workspace_id="ws_1")
+    assert [detail.field for detail in raised.value.details] == ["url"]
+    assert "10.0.0.7" not in str(raised.value)
