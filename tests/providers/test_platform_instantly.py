@@ -216,6 +216,7 @@ async def test_secrets_that_a_platform_echoes_are_not_kept(secret: str) -> None:
     texts = [json.dumps(str(outcome.error)), str(raised.value), raised.value.body]
     assert all("5ecret" not in text for text in texts)
     assert len(raised.value.body) <= 2000
+    assert raised.value.body in raised.value.problem().message
 
 
 async def test_a_list_ends_on_an_empty_page_even_with_a_cursor() -> None:

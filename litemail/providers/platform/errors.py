@@ -147,11 +147,11 @@ class UnexpectedAnswer(GivenUp):
     """An answer in a shape or with a status that the adapter does not know; never taken for success."""
 
     code = "platform.unexpected_answer"
-    message = "{name} answered {call} with something Litemail does not know (HTTP {status}: {reason})."
-    action = "Look at the platform whether the inbox is there. If this repeats, report it with the answer kept here."
+    message = "{name} answered {call} with something Litemail does not know (HTTP {status}: {reason}). It said: {body}"
+    action = "Look at the platform whether the inbox is there. If this repeats, report it with this answer."
 
     def __init__(self, *, name: str, call: str, status: int, reason: str, body: str) -> None:
-        super().__init__(name=name, call=call, status=status, reason=reason)
+        super().__init__(name=name, call=call, status=status, reason=reason, body=body or "nothing")
         self.body = body
         """What was answered: redacted, cut."""
 
