@@ -35,7 +35,7 @@ async def measure(scale: Scale) -> list[Row]:
             started = time.perf_counter()
             export = await me.call("POST", "/v1/exports", {"destination": "csv", "filter": {"all": True}})
             taken = time.perf_counter() - started
-            await me.until(f"/v1/exports/{export['id']}", "completed", seconds=150)
+            await me.until(f"/v1/exports/{export['id']}", "completed", seconds=60 + scale.rows / 1000)
             made = time.perf_counter() - started
             spent_making = machine.processor_time(worker.pid) - before
             await world.tidy(installed, "app_passwords")
