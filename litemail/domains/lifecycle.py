@@ -6,6 +6,7 @@ import msgspec
 
 from litemail import workspaces, zones
 from litemail.domains import lifecycle_queries as queries
+from litemail.domains import queries as claims
 from litemail.domains import refreshing, service
 from litemail.domains.choosing import workspace
 from litemail.domains.queries import Domain
@@ -77,7 +78,7 @@ async def remove(tx: Tx, domain: str) -> None:
         users = [_counted(before.mailbox_count, "mailbox", "mailboxes")] if before.mailbox_count else []
         users += [_counted(aliases, "alias", "aliases")] if aliases else []
         raise InUse(name=before.name, users=" and ".join(users), extra={"mailbox_count": before.mailbox_count})
-    await zones.withdraw(tx, before.id)
+    await zones.remove(tx, before.id)
     await queries.remove(tx, before.id, at=await workspaces.time_of(tx, workspace(tx)))
     await _tell(tx, "domain.removed", before)
 
@@ -86,12 +87,13 @@ async def restore(tx: Tx, domain: str) -> Domain:
     """Brings a removed domain back with all it had. It has to be proved again, which a look at the registry does at
     once when it is still delegated here. Raises DomainNotFound, NotRemoved, RemovedTooLongAgo.
     """
+    domain_id = domain if ids.is_id(domain, "dom") else None
+    name = None if domain_id else zones.plain_name(domain)
+    await claims.lock_claims(tx, workspace(tx), alone=True)
+    found = await queries.lock_removed(tx, workspace_id=workspace(tx), domain_id=domain_id, name=name)
     present = await service.find(tx, domain)
     if present is not None:
         raise NotRemoved(name=present.name)
-    domain_id = domain if ids.is_id(domain, "dom") else None
-    name = None if domain_id else zones.plain_name(domain)
-    found = await queries.lock_removed(tx, workspace_id=workspace(tx), domain_id=domain_id, name=name)
     if found is None:
         raise service.DomainNotFound(domain=names.shown(domain))
     before, removed_at = found
@@ -100,6 +102,7 @@ async def restore(tx: Tx, domain: str) -> Domain:
     if await service.find(tx, before.name) is not None:
         raise service.AlreadyConnected(name=before.name)
     after = await queries.restore(tx, before.id, next_check_at=tx.now + service.FIRST_CHECK)
+    await zones.restore(tx, before.id)
     await refreshing.request_check(tx, after, patience_ms=_PATIENCE_MS)
     await _tell(tx, "domain.restored", after)
     return after

@@ -123,6 +123,16 @@ async def take_test_names(tx: Tx, names: Sequence[str], *, workspace_id: str) ->
     )
 
 
+async def lock_claims(tx: Tx, workspace_id: str, *, alone: bool) -> None:
+    """Whoever connects names holds this lock with others who do, and whoever restores one holds it alone, so that a
+    name that is not there stays so until it is.
+    """
+    shared = "" if alone else "_shared"
+    await tx.execute(
+        f"SELECT pg_advisory_xact_lock{shared}(hashtextextended(%(key)s, 0))", key=f"claims {workspace_id}"
+    )
+
+
 async def insert_domains(
     tx: Tx,
     new: Sequence[NewDomain],

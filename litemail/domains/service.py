@@ -125,6 +125,7 @@ async def claim(
         for index, name in wanted.items()
     }
     workspace_id = _actor(tx).workspace_id
+    await queries.lock_claims(tx, workspace_id, alone=False)
     inserted = await queries.insert_domains(
         tx,
         list(new.values()),

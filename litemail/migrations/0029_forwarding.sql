@@ -11,6 +11,12 @@ ALTER TABLE domains FORCE ROW LEVEL SECURITY;
 ALTER TABLE domains ADD COLUMN alias_count integer NOT NULL DEFAULT 0 CHECK (alias_count >= 0);
 CREATE INDEX domains_removed ON domains (workspace_id, name, removed_at) WHERE removed_at IS NOT NULL;
 
+-- The zone of a removed domain waits for it to be restored. Nobody finds it: the name may be connected anew meanwhile.
+ALTER TABLE zones ADD COLUMN removed boolean NOT NULL DEFAULT false;
+ALTER TABLE zones ADD CHECK (NOT (removed AND served));
+DROP INDEX zones_workspace;
+CREATE UNIQUE INDEX zones_claim ON zones (workspace_id, name) WHERE NOT removed;
+
 -- What else a registry would know of a name under .test: that its zone is signed, and that nobody renewed it.
 ALTER TABLE sandbox.delegations ADD COLUMN ds text[] NOT NULL DEFAULT '{}';
 ALTER TABLE sandbox.delegations ADD COLUMN expired boolean NOT NULL DEFAULT false;

@@ -19,5 +19,7 @@ from litemail.zones.service import ZoneNotFound as ZoneNotFound
 from litemail.zones.service import create_many as create_many
 from litemail.zones.service import plain_name as plain_name
 from litemail.zones.service import publish as publish
+from litemail.zones.service import remove as remove
+from litemail.zones.service import restore as restore
 from litemail.zones.service import served as served
 from litemail.zones.service import withdraw as withdraw

@@ -150,7 +150,7 @@ def told(row: ZoneRecord) -> dict[str, object]:
 async def _create(tx: Tx, domain: str, wanted: Sequence[Wanted], *, paths: Sequence[str]) -> list[ZoneRecord]:
     found = await find(tx, domain)
     zone = None if found is None else await queries.lock_zone(tx, domain_id=found.domain_id)
-    if zone is None:
+    if zone is None or zone.removed:
         raise UnknownDomain(domain=domain, field="domain")
     fresh = _normalise_all(wanted, zone.name, paths)
     refuse_elsewhere(zone)

@@ -11,7 +11,7 @@ from litemail.protocols.record_types import RecordType
 
 class Zone(msgspec.Struct, frozen=True):
     """What our DNS serves for a domain. `served` is set once the domain is its owner's. A zone that is not `hosted` is
-    published at its owner's provider.
+    published at its owner's provider; one that is `removed` is that of a removed domain.
     """
 
     id: str
@@ -22,6 +22,7 @@ class Zone(msgspec.Struct, frozen=True):
     serial: int
     served: bool
     hosted: bool
+    removed: bool
 
 
 class ZoneRecord(msgspec.Struct, frozen=True):
@@ -60,7 +61,7 @@ class ServedRecord(msgspec.Struct, frozen=True):
     priority: int | None
 
 
-_ZONE = "id, workspace_id, domain_id, name, name_servers, serial, served, hosted"
+_ZONE = "id, workspace_id, domain_id, name, name_servers, serial, served, hosted, removed"
 _RECORD = "r.id, z.domain_id, z.name AS domain, r.type, r.name, r.content, r.ttl, r.priority, r.managed, r.created_at"
 _RECORDS = f"SELECT {_RECORD} FROM records r JOIN zones z ON z.id = r.zone_id"
 
@@ -94,7 +95,8 @@ async def find_zone(tx: Tx, *, workspace_id: str, domain_id: str | None = None, 
     return await tx.find(
         Zone,
         f"""SELECT {_ZONE} FROM zones
-            WHERE workspace_id = %(workspace_id)s AND (domain_id = %(domain_id)s OR name = %(name)s)""",
+            WHERE workspace_id = %(workspace_id)s AND (domain_id = %(domain_id)s OR name = %(name)s)
+                AND NOT removed""",
         workspace_id=workspace_id,
         domain_id=domain_id,
         name=name,
@@ -124,6 +126,14 @@ async def bump_serial(tx: Tx, zone_id: str) -> int:
 async def set_served(tx: Tx, zone_id: str, *, served: bool) -> None:
     """A zone that is published elsewhere stays unserved."""
     await tx.execute("UPDATE zones SET served = %(served)s AND hosted WHERE id = %(id)s", id=zone_id, served=served)
+
+
+async def set_removed(tx: Tx, domain_id: str, *, removed: bool) -> None:
+    await tx.execute(
+        "UPDATE zones SET removed = %(removed)s, served = served AND NOT %(removed)s WHERE domain_id = %(domain_id)s",
+        removed=removed,
+        domain_id=domain_id,
+    )
 
 
 async def set_hosted(tx: Tx, domain_ids: Collection[str], *, hosted: bool) -> None:
@@ -156,7 +166,7 @@ async def insert_records(tx: Tx, records: Sequence[NewRecord]) -> None:
 async def find_record(tx: Tx, record_id: str, *, workspace_id: str) -> ZoneRecord | None:
     return await tx.find(
         ZoneRecord,
-        _RECORDS + " WHERE r.id = %(id)s AND r.workspace_id = %(workspace_id)s",
+        _RECORDS + " WHERE r.id = %(id)s AND r.workspace_id = %(workspace_id)s AND NOT z.removed",
         id=record_id,
         workspace_id=workspace_id,
     )

@@ -87,6 +87,16 @@ async def withdraw(tx: Tx, domain_id: str) -> None:
         await queries.set_served(tx, zone.id, served=False)
 
 
+async def remove(tx: Tx, domain_id: str) -> None:
+    """Serves the zone no longer, and keeps it where nobody finds it."""
+    await queries.set_removed(tx, domain_id, removed=True)
+
+
+async def restore(tx: Tx, domain_id: str) -> None:
+    """Brings a removed zone back; it is not served yet."""
+    await queries.set_removed(tx, domain_id, removed=False)
+
+
 async def get(tx: Tx, domain: str) -> Zone:
     """The zone of a domain of the acting workspace, by id or name. Raises ZoneNotFound."""
     zone = await find(tx, domain)
@@ -98,7 +108,7 @@ async def get(tx: Tx, domain: str) -> Zone:
 async def lock(tx: Tx, domain: str) -> Zone:
     """The same, and nobody changes it until the transaction ends. Raises ZoneNotFound."""
     zone = await queries.lock_zone(tx, domain_id=(await get(tx, domain)).domain_id)
-    if zone is None:
+    if zone is None or zone.removed:
         raise ZoneNotFound(domain=names.shown(domain))
     return zone
 

@@ -1,5 +1,7 @@
 """Tags, removal and restoring; and two workspaces that want one name, one after the other."""
 
+import asyncio
+
 import dns.asyncquery
 import dns.flags
 import dns.message
@@ -187,3 +189,45 @@ async def test_mail_and_web_rules_of_a_removed_domain_are_obeyed_no_longer(
     await somebody.call("DELETE", f"/v1/domains/{domain_id}")
     async with database.begin_system("test") as tx:
         assert not await domains.mail_rules_of_active(tx, "rules-gone.test")
+
+
+async def test_records_are_those_of_the_domain_that_is_there(somebody: Somebody) -> None:
+    """The zone of a removed domain waits to be restored; the name connected anew has another."""
+    call, name = somebody.call, "twice-here.test"
+    first_id, _ = await somebody.connected(name)
+    old = await call("POST", "/v1/dns", json={"domain": name, "type": "A", "name": "old", "content": "192.0.2.1"})
+    old_record = f"/v1/dns/{old.json()['id']}"
+    await call("DELETE", f"/v1/domains/{name}")
+    body = {"domain": name, "type": "A", "name": "new", "content": "192.0.2.2"}
+    for place in (name, first_id):
+        assert (await call("GET", f"/v1/dns?domain={place}")).json()["code"] == "dns.zone_not_found"
+        assert (await call("GET", f"/v1/dns/zone-file?domain={place}")).status_code == 404
+        assert (await call("POST", "/v1/dns", json={**body, "domain": place})).json()["code"] == "dns.unknown_domain"
+    assert (await call("PUT", old_record, json={"content": "192.0.2.3"})).json()["code"] == "dns.record_not_found"
+    assert (await call("DELETE", old_record)).status_code == 404
+
+    second_id, _ = await somebody.connected(name)
+    assert (await call("POST", "/v1/dns", json=body)).status_code == 201
+    assert await own_records(somebody, name) == await own_records(somebody, second_id) == ["new"]
+    await call("DELETE", f"/v1/domains/{name}")
+    assert (await call("POST", f"/v1/domains/{first_id}/restore")).status_code == 200
+    assert await own_records(somebody, name) == ["old"]
+
+
+async def own_records(somebody: Somebody, domain: str) -> list[str]:
+    listed = (await somebody.call("GET", f"/v1/dns?domain={domain}&limit=200")).json()["data"]
+    return [record["name"] for record in listed if not record["managed"]]
+
+
+async def test_a_name_is_restored_or_connected_anew_never_both(somebody: Somebody) -> None:
+    for attempt in range(5):
+        name = f"either-{attempt}.test"
+        await somebody.connected(name)
+        await somebody.call("DELETE", f"/v1/domains/{name}")
+        answers = await asyncio.gather(
+            somebody.call("POST", f"/v1/domains/{name}/restore"),
+            somebody.connect(name),
+            somebody.call("POST", f"/v1/domains/{name}/restore"),
+        )
+        assert sorted(answer.status_code < 300 for answer in answers) == [False, False, True]
+        assert {answer.status_code for answer in answers} <= {200, 202, 409, 422}
