@@ -29,11 +29,20 @@ from litemail.platforms import (
     leased,
 )
 from litemail.providers.mailhost import Server, Servers
-from litemail.providers.platform import InboxToAdd, MailServer
+from litemail.providers.platform import ActionNeeded, Capability, Concerns, InboxToAdd, MailServer
 
 _LOOK_AGAIN = 0.5
 _TOGETHER = 1000
 _IN_FILE = 1000
+
+
+class PasswordNotTaken(ActionNeeded):
+    """An inbox that does not work at the platform, whatever it shows."""
+
+    concerns = Concerns.INBOX
+    code = "platform.password_not_taken"
+    message = "{name} has {email} with an app password that was revoked, and takes no new one."
+    action = "Remove the inbox at {name}, then retry the export."
 
 
 async def run(means: Means, export_id: str, *, mail_access: MailAccess) -> None:
@@ -127,11 +136,15 @@ async def _hand_over(
 class _MailboxWork(Work):
     row: OpenItem
     inbox: InboxToAdd
+    outdated: bool
+    """The platform was handed another password, which was revoked since."""
 
 
 async def _go(run: HandOver, work: _MailboxWork) -> None:
     """The way of one mailbox. One that is at the platform already is updated there."""
     await run.add(work, lambda: work.inbox, refresh=True)
+    if work.already and work.outdated and Capability.CREDENTIALS not in run.declaration.capabilities:
+        raise PasswordNotTaken(name=run.declaration.name, email=work.email)
     await run.finishing.finish(work.email)
     work.status, work.error = "connected", None
 
@@ -150,6 +163,9 @@ async def _next(means: Means, claim: Claim, account_id: str, servers: Servers) -
             by=claim.requested_by,
             secrets=means.secrets,
         )
+        outdated = await run_queries.list_outdated(
+            tx, list(passwords), platform_account_id=account_id, workspace_id=claim.workspace_id
+        )
     return [
         _MailboxWork(
             id=row.mailbox_id,
@@ -160,6 +176,7 @@ async def _next(means: Means, claim: Claim, account_id: str, servers: Servers) -
             ticket=row.ticket,
             row=row,
             inbox=_inbox(row, claim, servers, passwords.get(row.mailbox_id, "")),
+            outdated=row.mailbox_id in outdated,
         )
         for row in rows
     ]

@@ -87,6 +87,28 @@ async def list_open(tx: Tx, export_id: str, *, limit: int) -> list[OpenItem]:
     )
 
 
+async def list_outdated(tx: Tx, mailbox_ids: Sequence[str], *, platform_account_id: str, workspace_id: str) -> set[str]:
+    """Those of the mailboxes whose password was made after they were last handed to the account: it has an older one,
+    which opens nothing any more.
+    """
+    return set(
+        await tx.values(
+            str,
+            """SELECT a.mailbox_id
+               FROM app_passwords a JOIN (
+                   SELECT i.mailbox_id, max(i.updated_at) AS handed_at
+                   FROM exports e JOIN export_items i ON i.export_id = e.id
+                   WHERE e.workspace_id = %(workspace_id)s AND e.platform_account_id = %(platform_account_id)s
+                     AND i.mailbox_id = ANY (%(mailbox_ids)s) AND i.status = 'connected'
+                   GROUP BY i.mailbox_id) handed ON handed.mailbox_id = a.mailbox_id
+               WHERE a.platform_account_id = %(platform_account_id)s AND a.created_at > handed.handed_at""",
+            workspace_id=workspace_id,
+            platform_account_id=platform_account_id,
+            mailbox_ids=list(mailbox_ids),
+        )
+    )
+
+
 async def renew(tx: Tx, export_id: str, *, fence: int, lease: float) -> ExportStatus | None:
     """The export's status, or None when another run has taken it."""
     return await tx.value(

@@ -67,6 +67,25 @@ async def test_a_new_app_password_is_pushed_where_the_platform_takes_it(world: W
     assert world.platform.inboxes[mailbox["email"]].imap.password != before
 
 
+async def test_a_password_that_the_platform_does_not_take_is_no_success(world: World):
+    world.platform.capabilities = frozenset({Capability.LIMIT_ON_ADD})
+    ada, _bob = await world.mailboxes("ada", "bob")
+    account = await world.account()
+    await world.export("instantly", platform_account_id=account)
+    (known,) = (await world.call("GET", f"/v1/mailboxes/{ada['id']}/app-passwords")).json()["data"]
+    await world.call("DELETE", f"/v1/mailboxes/{ada['id']}/app-passwords/{known['id']}")
+    for _ in range(2):
+        done = await world.export("instantly", platform_account_id=account)
+        assert (done["status"], done["succeeded"], done["failed"]) == ("completed_with_errors", 1, 1)
+        (failed,) = await world.items(done["id"], status="failed")
+        assert (failed["email"], failed["error"]["code"]) == (ada["email"], "platform.password_not_taken")
+    del world.platform.inboxes[ada["email"]]
+    await world.call("POST", f"/v1/exports/{done['id']}/retry")
+    await world.run(done["id"])
+    assert (await world.show(done["id"]))["status"] == "completed"
+    assert (await world.export("instantly", platform_account_id=account))["status"] == "completed"
+
+
 async def test_a_platform_that_changes_nothing_is_not_asked_to(world: World):
     world.platform.capabilities = frozenset({Capability.LIMIT_ON_ADD})
     await world.mailboxes("ada")
