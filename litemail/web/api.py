@@ -32,6 +32,7 @@ from litemail.web.body import check_body
 from litemail.web.edge import Edge
 from litemail.web.errors import MAX_BODY, render_error
 from litemail.web.limits import RateLimiter
+from litemail.web.query import check_query
 from litemail.web.unit import Replay, Rescuer, UnitOfWork, provide_call, provide_tx, render_missing, render_replay
 from litemail.workflows import api as workflows_api
 from litemail.workflows import purchase_api
@@ -81,6 +82,7 @@ def create(
         # One function: Litestar copies the handler for each guard, and guards deeply, which only a function survives.
         await authenticator.check(connection, handler)
         await check_body(connection, handler)
+        check_query(connection)
 
     given: Mapping[str, object] = {"database": database, "secrets": secrets, **resources}
     v1 = Router(

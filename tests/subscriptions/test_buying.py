@@ -55,6 +55,17 @@ async def test_the_quote_is_what_is_charged(buyer: Buyer):
     assert (invoice["order_id"], invoice["total"]) == (order["id"], usd(29403))
 
 
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [("dryrun=true", "dryrun"), ("Dry_run=true", "Dry_run"), ("dry_run=true&dry_run=false", "dry_run"), ("=1", "")],
+)
+async def test_a_quote_asked_for_in_a_wrong_way_buys_nothing(buyer: Buyer, query: str, field: str):
+    answer = await buyer.ask("POST", f"/v1/subscriptions?{query}", {"plan": "starter", "interval": "month"})
+    assert answer.status_code == 422
+    assert [detail["field"] for detail in answer.json()["details"]] == [field]
+    assert await buyer.available() == 100_000
+
+
 async def test_max_charge_refuses_a_larger_quote(buyer: Buyer):
     body = {"plan": "starter", "interval": "month", "max_charge": 3699}
     answer = await buyer.ask("POST", "/v1/subscriptions", body)

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from litestar import get, post, put
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from litemail.kit import idempotency
 from litemail.kit.actor import Actor, requires
@@ -55,8 +55,10 @@ _ABOUT: dict[str, Any] = operation("Write a note", group="Test", scope=requires(
 
 
 @post("/test/notes", **_ABOUT)
-async def write_note(data: JSONBody[Note], tx: Given[Tx], actor: Given[Actor]) -> dict[str, str]:
-    return await _write(tx, actor, data.text)
+async def write_note(
+    data: JSONBody[Note], tx: Given[Tx], actor: Given[Actor], loud: FromQuery[bool] = False
+) -> dict[str, str]:
+    return await _write(tx, actor, data.text.upper() if loud else data.text)
 
 
 @put("/test/notes/{name:str}", **_ABOUT)
@@ -177,7 +179,7 @@ async def test_a_key_belongs_to_path_method_and_query(call: Call, count: Count):
         ("/v1/test/notes", "POST"),
         ("/v1/test/notes/x", "PUT"),
         ("/v1/test/notes/y", "PUT"),
-        ("/v1/test/notes?a=1", "POST"),
+        ("/v1/test/notes?loud=true", "POST"),
     ):
         answer = await call("hello", "k1", path=path, method=method)
         assert answer.status_code < 300
