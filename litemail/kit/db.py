@@ -279,12 +279,16 @@ async def _transaction(
             try:
                 yield tx
             except BaseException:
-                if not connection.closed:
-                    await connection.execute("ROLLBACK")
+                await _undo(connection)
                 raise
             await _commit(tx)
     finally:
         await pool.putconn(connection)
+
+
+async def _undo(connection: AsyncConnection) -> None:
+    if connection.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+        await connection.execute("ROLLBACK")
 
 
 async def _commit(tx: Tx) -> None:
@@ -309,6 +313,7 @@ async def _begin(pool: AsyncConnectionPool, opening: bytes) -> AsyncConnection:
             with _said_as_ours():
                 await connection.execute(opening)
         except BaseException as error:
+            await _undo(connection)  # a cancellation comes when BEGIN may have been done
             await pool.putconn(connection)
             if not again or not isinstance(error, DatabaseUnavailable):
                 raise

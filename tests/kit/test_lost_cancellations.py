@@ -32,3 +32,20 @@ async def test_a_task_that_waits_for_a_connection_can_be_cancelled_when_one_come
             waiting.cancel()
         assert done
         assert waiting.cancelled()
+
+
+async def test_no_connection_goes_back_in_a_transaction(databases: Databases, caplog: pytest.LogCaptureFixture):
+    """The pool would roll it back, and complain."""
+
+    async def work(database: Database) -> None:
+        async with database.begin_system("test") as tx:
+            await tx.value(int, "SELECT 1")
+
+    async with databases.fresh(size=2) as database:
+        for turn in range(200):
+            working = asyncio.create_task(work(database))
+            await asyncio.sleep(turn * 0.00002)
+            working.cancel()
+            await asyncio.wait([working])
+        await work(database)
+    assert [record.getMessage() for record in caplog.records if record.name == "psycopg.pool"] == []
