@@ -29,7 +29,10 @@ class SlotsExhausted(wallet.PaymentRequired):
 class NoSubscription(wallet.PaymentRequired):
     code = "subscription.none_active"
     message = "No active subscription of this workspace has enough slots (wanted: {wanted}), or can be given more."
-    action = "Buy a plan with POST /v1/subscriptions, for instance the one in the quote."
+    action = (
+        "Buy a plan with POST /v1/subscriptions, for instance the one in the quote. Where a subscription is past due or "
+        "suspended, top up the wallet instead: that renews it."
+    )
 
 
 class RenewalPassed(Error):
