@@ -30,8 +30,8 @@ class NoSubscription(wallet.PaymentRequired):
     code = "subscription.none_active"
     message = "No active subscription of this workspace has enough slots (wanted: {wanted}), or can be given more."
     action = (
-        "Buy a plan with POST /v1/subscriptions, for instance the one in the quote. Where a subscription is past due or "
-        "suspended, top up the wallet instead: that renews it."
+        "Buy a plan with POST /v1/subscriptions, for instance the one in the quote. Where a subscription is past due "
+        "or suspended, top up the wallet instead: that renews it."
     )
 
 
