@@ -138,23 +138,23 @@ async def _register(shop: Shop, registrar: Registrar, ordered: Ordered) -> Regis
 
 async def _add_domain(tx: Tx, shop: Shop, ordered: Ordered, held: Registration) -> None:
     """The domain with name servers of its own and its zone; a job sets them at the registrar, and the rest follows."""
-    domain_id = ids.new_id("dom")
+    new_id = ids.new_id("dom")
     pair = await take_pair(tx, ordered.name, pool=shop.name_server_pool)
     now = await workspaces.time_of(tx, ordered.workspace_id)
-    await registered.insert_purchased(
+    domain_id = await registered.insert_purchased(
         tx,
         ordered,
-        domain_id=domain_id,
+        domain_id=new_id,
         name_servers=pair,
         challenge=secrets.token("litemail-challenge="),
         mailbox_limit=shop.mailboxes_per_domain,
         expires_at=held.expires_at,
         renewal_due_at=terms.next_moment(held.expires_at, after=now),
     )
-    records = managed_records(mail_hostname=shop.mail_hostname)
-    await zones.create_many(
-        tx, [zones.NewZone(domain_id, ordered.name, pair, records)], workspace_id=ordered.workspace_id
-    )
+    if domain_id == new_id:
+        records = managed_records(mail_hostname=shop.mail_hostname)
+        new = zones.NewZone(domain_id, ordered.name, pair, records)
+        await zones.create_many(tx, [new], workspace_id=ordered.workspace_id)
     await tx.emit(
         "domain.purchased",
         workspace_id=ordered.workspace_id,

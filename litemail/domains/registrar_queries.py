@@ -191,14 +191,22 @@ async def insert_purchased(
     mailbox_limit: int,
     expires_at: datetime,
     renewal_due_at: datetime | None,
-) -> None:
-    """A domain whose delegation is looked for once its name servers are set."""
-    await tx.execute(
+) -> str:
+    """A domain whose delegation is looked for once its name servers are set; its id. Where the workspace connected the
+    name while it was being bought, that domain is the one: it keeps its name servers, and where its DNS is.
+    """
+    kept = await tx.value(
+        str,
         """INSERT INTO domains (id, workspace_id, name, status, source, dns, name_servers, challenge, mailbox_limit,
                                 registrar, expires_at, auto_renew, renewal_price, renewal_due_at, created_at)
            VALUES (%(id)s, %(workspace_id)s, %(name)s, 'pending', 'purchased', 'hosted', %(name_servers)s,
                    %(challenge)s, %(mailbox_limit)s, %(registrar)s, %(expires_at)s, %(auto_renew)s, %(renewal_price)s,
-                   %(renewal_due_at)s, %(now)s)""",
+                   %(renewal_due_at)s, %(now)s)
+           ON CONFLICT (workspace_id, name) WHERE removed_at IS NULL DO UPDATE
+               SET source = excluded.source, registrar = excluded.registrar, expires_at = excluded.expires_at,
+                   auto_renew = excluded.auto_renew, renewal_price = excluded.renewal_price,
+                   renewal_due_at = excluded.renewal_due_at, delegated = domains.dns <> 'hosted'
+           RETURNING id""",
         id=domain_id,
         workspace_id=ordered.workspace_id,
         name=ordered.name,
@@ -212,6 +220,8 @@ async def insert_purchased(
         renewal_due_at=renewal_due_at,
         now=tx.now,
     )
+    assert kept is not None
+    return kept
 
 
 async def find_held(tx: Tx, domain_id: str, *, lock: bool = False) -> Held | None:

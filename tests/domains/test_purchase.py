@@ -193,3 +193,17 @@ async def test_a_saved_card_fills_a_wallet_that_is_short(shopper: Shopper) -> No
     assert (order["status"], order["captured"]) == ("fulfilled", usd(1200))
     assert len(await shopper.buyer.orders("domain_purchase")) == 1
     assert await shopper.buyer.available() == 5000 - 1200
+
+
+async def test_a_name_that_was_connected_while_it_was_bought_is_that_domain(shopper: Shopper) -> None:
+    name = shopper.name()
+    order = await shopper.purchase(name)
+    await shopper.buyer.call("POST", "/v1/domains/connect", {"domains": [name]}, expect=202)
+    connected = await shopper.domain(name)
+    order = await shopper.fulfil(order["id"])
+    assert (order["status"], order["captured"]) == ("fulfilled", usd(1200))
+    domain = await shopper.activate(name)
+    assert (domain["id"], domain["status"], domain["source"]) == (connected["id"], "active", "purchased")
+    held = await shopper.registrar.find(name)
+    assert held is not None
+    assert held.name_servers == set(domain["name_servers"]) == set(connected["name_servers"])
