@@ -17,6 +17,7 @@ from litemail import domains
 from litemail.kit.db import Database
 from litemail.kit.errors import Error, Kind
 from litemail.kit.wire import Given
+from litemail.web.body import check_body
 from litemail.web.errors import UnknownPath
 
 Networks = Sequence[IPv4Network | IPv6Network]
@@ -39,6 +40,7 @@ def router(database: Database, networks: Networks) -> Router:
     return Router(
         "/internal",
         route_handlers=[tls_allowed],
+        guards=[check_body],
         dependencies={
             "asked": Provide(lambda: database, sync_to_thread=False),
             "networks": Provide(lambda: networks, sync_to_thread=False),

@@ -107,6 +107,7 @@ async def test_only_a_proved_domain_is_obeyed(
     assert (await forward(somebody, LANDING, domain_id)).status_code == 200
     assert (await visit.get("/", headers={"host": "set-early.test"})).status_code == 404
     assert (await client.get("/internal/tls-allowed?domain=set-early.test")).status_code == 404
+    assert (await client.get("/internal/tls-allowed?domain=%00")).status_code == 422
     await somebody.delegate("set-early.test", *name_servers)
     await verify(domain_id)
 
