@@ -141,6 +141,7 @@ async def _add_domain(tx: Tx, shop: Shop, ordered: Ordered, held: Registration) 
     new_id = ids.new_id("dom")
     pair = await take_pair(tx, ordered.name, pool=shop.name_server_pool)
     now = await workspaces.time_of(tx, ordered.workspace_id)
+    await queries.lock_claims(tx, ordered.workspace_id, alone=False)
     domain_id = await registered.insert_purchased(
         tx,
         ordered,
