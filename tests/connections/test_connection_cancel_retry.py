@@ -233,3 +233,21 @@ async def test_accounts_are_told_apart_by_key_and_by_workspace(world: World):
     # The platform has told the name of the workspace that Sales was exchanged for.
     same = await world.begin(1, platform_workspace="work")
     assert same["platform_account_id"] == sales["platform_account_id"]
+
+
+async def test_a_run_that_is_signing_in_to_inboxes_stops_within_two_seconds(world: World):
+    """Mail hosts that never answer, and a thousand inboxes in line for them."""
+    world.hosts.latency = 60
+    begun = await world.begin(1000)
+    async with world.running(begun["id"]) as task:
+
+        async def signing_in() -> bool:
+            return world.hosts.together == world.pace.sign_ins_per_host
+
+        await eventually(signing_in)
+        assert (await world.call("DELETE", f"/v1/connect-inbox/{begun['id']}")).is_success
+        await asyncio.wait_for(task, 2)
+    shown = await world.show(begun["id"])
+    assert (shown["status"], shown["cancelled"]) == ("cancelled", 1000)
+    assert await secrets_left(world, begun["id"]) == (0, 0)
+    assert not world.platform.adds
