@@ -84,16 +84,21 @@ class Verified:
 async def prepare_create(tx: Tx, wanted: GivenAccount, *, platforms: Registry, secrets: Secrets) -> Draft:
     """Raises UnknownPlatform, FileOnly, NoTwin, LoginNotOffered, Invalid, AccountExists."""
     draft = _draft(ids.new_id("pfa"), wanted, mode=_mode(tx), platforms=platforms)
-    found = await queries.find_by_identity(
-        tx,
-        workspace_id=_workspace(tx),
-        platform_type=wanted.platform_type,
-        identity=identity_of(wanted.platform_email, wanted.api_key, secrets=secrets),
-        wanted_workspace=wanted.workspace or "",
-    )
+    found = await _find_same(tx, wanted, identity_of(wanted.platform_email, wanted.api_key, secrets=secrets))
     if found is not None:
         raise AccountExists(account_id=found.id)
     return draft
+
+
+async def _find_same(tx: Tx, wanted: GivenAccount, identity: str) -> PlatformAccount | None:
+    """The account that is this login already."""
+    return await queries.find_by_identity(
+        tx,
+        workspace_id=_workspace(tx),
+        platform_type=wanted.platform_type,
+        identity=identity,
+        wanted_workspace=wanted.workspace or "",
+    )
 
 
 async def prepare_update(
@@ -189,19 +194,20 @@ async def store_new(tx: Tx, verified: Verified, *, secrets: Secrets) -> Platform
     """Raises AccountExists."""
     draft = verified.draft
     wanted = draft.given
+    identity = identity_of(wanted.platform_email, verified.credentials.api_key, secrets=secrets)
     inserted = await queries.insert(
         tx,
         account_id=draft.account_id,
         workspace_id=_workspace(tx),
         platform_type=wanted.platform_type,
-        identity=identity_of(wanted.platform_email, verified.credentials.api_key, secrets=secrets),
+        identity=identity,
         wanted_workspace=wanted.workspace or "",
         platform_email=wanted.platform_email,
         url=wanted.url,
         api_key=None,
     )
     if not inserted:
-        raise AccountExists(account_id="another one, a moment ago")
+        raise await _exists(tx, wanted, identity)
     await tx.emit(
         "platform_account.created",
         workspace_id=_workspace(tx),
@@ -209,6 +215,12 @@ async def store_new(tx: Tx, verified: Verified, *, secrets: Secrets) -> Platform
         data={"platform_type": wanted.platform_type, "platform_email": wanted.platform_email},
     )
     return await store(tx, verified, secrets=secrets)
+
+
+async def _exists(tx: Tx, wanted: GivenAccount, identity: str) -> AccountExists:
+    found = await _find_same(tx, wanted, identity)
+    assert found is not None
+    return AccountExists(account_id=found.id)
 
 
 async def store(tx: Tx, verified: Verified, *, secrets: Secrets) -> PlatformAccount:
@@ -220,11 +232,12 @@ async def store(tx: Tx, verified: Verified, *, secrets: Secrets) -> PlatformAcco
     if external is None and before.external_workspace_id is not None and credentials.workspace is None:
         external = PlatformWorkspace(before.external_workspace_id, before.external_workspace_name or "")
     secret = credentials.client_secret
+    identity = identity_of(wanted.platform_email, credentials.api_key, secrets=secrets)
     stored = await queries.update(
         tx,
         draft.account_id,
         workspace_id=workspace_id,
-        identity=identity_of(wanted.platform_email, credentials.api_key, secrets=secrets),
+        identity=identity,
         wanted_workspace=wanted.workspace or "",
         platform_email=wanted.platform_email,
         url=wanted.url,
@@ -235,7 +248,7 @@ async def store(tx: Tx, verified: Verified, *, secrets: Secrets) -> PlatformAcco
         external=Workspace(external.id, external.name) if external else None,
     )
     if not stored:
-        raise AccountExists(account_id="another one of this workspace")
+        raise await _exists(tx, wanted, identity)
     await note(tx, before, status="verified", workspaces=shown_workspaces(verified.workspaces))
     after = await get(tx, draft.account_id)
     await tx.emit(

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 import msgspec
+from psycopg import errors
 from psycopg.types.json import Jsonb
 
 from litemail.kit.actor import Mode
@@ -234,38 +235,31 @@ async def update(
     external: Workspace | None,
 ) -> bool:
     """False when another account has that identity now."""
-    taken = await tx.value(
-        bool,
-        """SELECT true FROM platform_accounts o JOIN platform_accounts a ON a.id = %(id)s
-           WHERE o.workspace_id = %(workspace_id)s AND o.platform_type = a.platform_type AND o.identity = %(identity)s
-             AND o.wanted_workspace = %(wanted)s AND o.deleted_at IS NULL AND o.id <> a.id""",
-        id=account_id,
-        workspace_id=workspace_id,
-        identity=identity,
-        wanted=wanted_workspace,
-    )
-    if taken:
+    try:
+        # In a savepoint, since two that become the same at once see each other only here.
+        async with tx.connection.transaction():
+            await tx.execute(
+                """UPDATE platform_accounts
+                   SET identity = %(identity)s, wanted_workspace = %(wanted)s, platform_email = %(platform_email)s,
+                       url = %(url)s, label = %(label)s, client_id = %(client_id)s, api_key = %(api_key)s,
+                       client_secret = %(client_secret)s, external_workspace_id = %(external_id)s,
+                       external_workspace_name = %(external_name)s
+                   WHERE id = %(id)s AND workspace_id = %(workspace_id)s AND deleted_at IS NULL""",
+                id=account_id,
+                workspace_id=workspace_id,
+                identity=identity,
+                wanted=wanted_workspace,
+                platform_email=platform_email,
+                url=url,
+                label=label,
+                client_id=client_id,
+                api_key=api_key,
+                client_secret=client_secret,
+                external_id=external.id if external else None,
+                external_name=external.name if external else None,
+            )
+    except errors.UniqueViolation:
         return False
-    await tx.execute(
-        """UPDATE platform_accounts
-           SET identity = %(identity)s, wanted_workspace = %(wanted)s, platform_email = %(platform_email)s,
-               url = %(url)s, label = %(label)s, client_id = %(client_id)s, api_key = %(api_key)s,
-               client_secret = %(client_secret)s, external_workspace_id = %(external_id)s,
-               external_workspace_name = %(external_name)s
-           WHERE id = %(id)s AND workspace_id = %(workspace_id)s AND deleted_at IS NULL""",
-        id=account_id,
-        workspace_id=workspace_id,
-        identity=identity,
-        wanted=wanted_workspace,
-        platform_email=platform_email,
-        url=url,
-        label=label,
-        client_id=client_id,
-        api_key=api_key,
-        client_secret=client_secret,
-        external_id=external.id if external else None,
-        external_name=external.name if external else None,
-    )
     return True
 
 

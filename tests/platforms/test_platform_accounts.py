@@ -192,6 +192,27 @@ async def test_the_same_login_is_stored_once_and_another_workspace_of_it_is_anot
     assert (await world.call("GET", "/v1/exports/accounts?platform_type=smartlead")).json()["data"] == []
 
 
+async def test_the_same_login_from_two_at_once_is_stored_once_and_the_other_hears_where(world: World):
+    world.platform.latency = 0.1
+    key = f"key {random.token_hex(4)}"
+    answers = await asyncio.gather(*(world.store(api_key=key) for _ in range(3)))
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409]
+    (stored,) = [answer.json()["id"] for answer in answers if answer.status_code == 201]
+    assert all(f"PUT /v1/exports/accounts/{stored}," in each.json()["action"] for each in answers if each.is_error)
+
+
+async def test_two_logins_changed_at_once_do_not_become_one(world: World):
+    accounts_ = [await world.stored(platform_email=f"{n}@example.com", api_key="good-key") for n in range(2)]
+    world.platform.latency = 0.1
+    answers = await asyncio.gather(
+        *(
+            world.call("PUT", f"/v1/exports/accounts/{each['id']}", {"platform_email": "both@example.com"})
+            for each in accounts_
+        )
+    )
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
+
+
 async def test_the_same_request_twice_stores_one(world: World):
     body = {"platform_type": "instantly", "api_key": f"key {random.token_hex(4)}"}
     headers = {"idempotency-key": "one"}
