@@ -351,7 +351,7 @@ async def test_a_hosted_domain_changes_over_by_being_removed_and_connected_again
 
 
 async def test_records_of_the_owner_are_refused_where_they_would_not_be_published(world: World) -> None:
-    name = "own-records.test"
+    name = "refused-there.test"
     await world.pdns.create(name)
     await world.connected(name)
     call = world.somebody.call
