@@ -9,7 +9,7 @@ import pytest
 from litemail.kit import outbound
 from litemail.kit.errors import Error
 from litemail.providers import platform
-from litemail.providers.platform import Session, Standing, instantly
+from litemail.providers.platform import Credentials, Session, Standing, instantly
 from tests.providers import vendor_answers
 from tests.providers.vendor_answers import INBOX, KEY, PASSWORD, Handler, reach
 
@@ -57,6 +57,21 @@ async def test_an_answer_to_a_check_becomes_its_error(answer: httpx.Response, er
     with pytest.raises(error) as raised:
         await session(lambda _: answer).check()
     assert type(raised.value) is error
+
+
+async def test_a_workspace_that_a_good_key_is_not_of_is_told_from_a_wrong_key() -> None:
+    async def check(*, good_key: bool) -> None:
+        def answer(request: httpx.Request) -> httpx.Response:
+            if good_key and "x-as-workspace" not in request.headers:
+                return httpx.Response(200, json={"id": "ws-1", "name": "Outreach"})
+            return failure(401, "Unauthorized")
+
+        await ADAPTER.session(Credentials(api_key=KEY, workspace="nope"), reach(ADAPTER, answer)).check()
+
+    with pytest.raises(platform.WorkspaceNotFound, match="no workspace 'nope', only: Outreach"):
+        await check(good_key=True)
+    with pytest.raises(platform.BadCredentials):
+        await check(good_key=False)
 
 
 REFUSALS = [

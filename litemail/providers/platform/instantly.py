@@ -6,7 +6,7 @@ an inbox is there is only ever decided by status and by reading it back; words o
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -30,7 +30,14 @@ from litemail.providers.platform.base import (
     Site,
     Standing,
 )
-from litemail.providers.platform.errors import InboxSignInRefused, PlatformError, Rejected, Unavailable
+from litemail.providers.platform.errors import (
+    BadCredentials,
+    InboxSignInRefused,
+    PlatformError,
+    Rejected,
+    Unavailable,
+    WorkspaceNotFound,
+)
 from litemail.providers.platform.http import Answer, Caller, Method
 from litemail.providers.platform.identity import require_header_safe
 from litemail.providers.platform.instantly_answers import (
@@ -57,6 +64,7 @@ _LOGIN = (
 _LIMITS = Limits(per_second=50, per_minute=3_000, concurrency=50, confirm_within=60)
 _ADD_TIMEOUT = 50.0  # it signs in to the mailbox, about 3 s each; clients that left after 10 s lost answers
 _JOB_WITHIN = 60.0
+_WORKSPACE_HEADER = "x-as-workspace"
 _PAGE = 100
 _BATCH = 100
 _MOST_PAGES = 10_000
@@ -92,7 +100,7 @@ def open_session(credentials: Credentials, reach: Reach) -> "InstantlySession":
     require_header_safe(NAME, credentials.api_key, credentials.workspace)
     headers = {"authorization": f"Bearer {credentials.api_key}"}
     if credentials.workspace:
-        headers["x-as-workspace"] = credentials.workspace
+        headers[_WORKSPACE_HEADER] = credentials.workspace
     return InstantlySession(Caller(NAME, reach, (credentials.api_key,)), headers)
 
 
@@ -104,7 +112,16 @@ class InstantlySession(Unoffered):
     headers: Mapping[str, str]
 
     async def check(self) -> tuple[PlatformWorkspace, ...]:
-        workspace = await self._get("/workspaces/current", wire.Workspace)
+        try:
+            workspace = await self._get("/workspaces/current", wire.Workspace)
+        except BadCredentials:
+            wanted = self.headers.get(_WORKSPACE_HEADER)
+            if wanted is None:
+                raise
+            # Instantly says the same to a wrong key and to a workspace that the key is not of.
+            own = {name: value for name, value in self.headers.items() if name != _WORKSPACE_HEADER}
+            (known,) = await replace(self, headers=own).check()
+            raise WorkspaceNotFound(name=NAME, wanted=wanted, known=known.name) from None
         return (PlatformWorkspace(workspace.id, workspace.name),)
 
     async def find(self, emails: Sequence[str]) -> Mapping[str, RemoteInbox]:
