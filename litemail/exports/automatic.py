@@ -45,6 +45,9 @@ async def put(
     if account is None:
         message = f"there is no platform account {platform_account_id} in this workspace"
         raise Invalid(details=(Detail("platform_account_id", message),))
+    if chosen.status not in (None, "active"):
+        message = f"a mailbox that has just become active is not {chosen.status.replace('_', ' ')}; leave it out"
+        raise Invalid(details=(Detail("filter.status", message),))
     wanted = Wanted(account.platform_type, account.id, None, chosen, options)
     await check(tx, wanted, platforms=platforms, guards=guards, mail_access=mail_access)
     rule = await automatic_queries.put(

@@ -76,7 +76,15 @@ async def test_the_rule_ends_with_its_account(world: World):
     assert await exports(world) == []
 
 
-@pytest.mark.parametrize("body", [{"filter": {}}, {"platform_account_id": ids.new_id("pfa")}, {"options": {"x": 1}}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"filter": {}},
+        {"filter": {"status": "suspended"}},
+        {"platform_account_id": ids.new_id("pfa")},
+        {"options": {"x": 1}},
+    ],
+)
 async def test_a_wrong_rule_is_refused(world: World, body: dict[str, Any]):
     good = {"platform_account_id": await world.account(), "filter": {"all": True}}
     assert (await world.call("PUT", "/v1/exports/auto", json={**good, **body})).status_code == 422
