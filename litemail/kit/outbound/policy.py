@@ -46,7 +46,7 @@ class OutsideHost(OutboundError):
 
     kind = Kind.INVALID
     code = "sandbox.outside_host"
-    message = "{host} port {port} is outside the sandbox, which reaches only {allowed}."
+    message = "{host} port {port} is outside the sandbox, which reaches: {allowed}."
     action = "Use one of these hosts, or a live workspace."
 
 
