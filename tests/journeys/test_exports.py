@@ -1,8 +1,11 @@
 """Mailboxes handed to the twins of two platforms and into a file, by whole processes, one of them killed."""
 
+import asyncio
 import csv
 import imaplib
 import io
+import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from tests.journeys.installation import Customer, customer, installation
 from tests.journeys.test_thread import authority
 
 pytestmark = pytest.mark.timeout(180)
+HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "export-mailboxes.md"
 
 
 async def export(me: Customer, destination: str, **more: Any) -> Any:
@@ -66,6 +70,29 @@ async def _automatic(me: Customer) -> list[Any]:
         found = [each for each in (await me.call("GET", "/v1/exports"))["data"] if each["automatic"]]
         if found:
             return found
+
+
+async def test_the_commands_of_the_how_to_run_as_they_stand(tmp_path: Path):
+    """But for its first line, which names a server and a key."""
+    first, *rest = re.findall(r"^```sh\n(.*?)^```$", HOW_TO.read_text(), flags=re.MULTILINE | re.DOTALL)
+    helpers = first.partition("\n")[2]
+    with installation(tmp_path / "house") as house:
+        house.start("serve")
+        async with customer(house.url) as me:
+            await me.active_domain("acme.test")
+            box = await me.mailbox("acme.test", "ada", tags=["spring"])
+            names = f"API={house.url} KEY={me.client.headers['x-api-key']}"
+            done = await asyncio.to_thread(
+                subprocess.run,
+                ["bash", "-euo", "pipefail", "-c", "\n".join([names, helpers, *rest])],
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert box["email"] in (tmp_path / "mailboxes.csv").read_text()
 
 
 async def test_an_export_outlives_the_worker_that_began_it(tmp_path: Path):
