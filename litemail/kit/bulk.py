@@ -29,14 +29,14 @@ class BulkResult(msgspec.Struct, frozen=True):
 class AllRejected(Error):
     kind = Kind.INVALID
     code = "bulk.rejected"
-    message = "None of the {count} items was accepted; details says why."
+    message = "No item was accepted, of {count}; details says why."
     action = "Correct the items and send them again."
 
 
 class NotAllAccepted(Error):
     kind = Kind.INVALID
     code = "bulk.not_all_accepted"
-    message = "{count} items cannot be accepted, and all_or_nothing was asked for: nothing was done."
+    message = "Of the items, {count} cannot be accepted, and all_or_nothing was asked for: nothing was done."
     action = "Correct the items that details names, or leave all_or_nothing out."
 
 

@@ -21,7 +21,7 @@ class SetConflict(Error):
 
 class DuplicateRecord(SetConflict):
     code = "dns.duplicate_record"
-    message = "There is already a {type} record at {name} with this content."
+    message = "There is a {type} record already at {name} with this content."
     action = "Change that record instead."
 
 
