@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
-from litestar import Response
 
 from litemail.kit.errors import Detail, Error, Kind, Problem
 
@@ -69,11 +68,6 @@ def settle(
             extra={"results": undone, "accepted": 0, "rejected": len(items)},
         )
     return BulkResult(items, len(accepted), len(rejected))
-
-
-def answer(result: BulkResult, *, status: int = ACCEPTED) -> Response[BulkResult]:
-    """202, or 200 where the effect on existing things was immediate."""
-    return Response(result, status_code=status)
 
 
 def _details(rejected: Mapping[int, Error], key: str) -> tuple[Detail, ...]:
