@@ -27,6 +27,7 @@ from benchmarks import (
     reference,
 )
 from benchmarks.row import HEADER, Row, Scale
+from litemail.kit import logging
 
 FIGURES: Mapping[str, Callable[[Scale], Awaitable[Sequence[Row]]]] = {
     "listing": listing.measure,
@@ -58,6 +59,7 @@ def main() -> int:
     )
     parser.add_argument("--seconds", type=float, default=Scale.seconds, help="length of each load")
     given = parser.parse_args()
+    logging.configure("warning")
     scale = Scale(rows=given.rows, seconds=given.seconds)
     return uvloop.run(_measure(given.only or list(FIGURES), scale))
 

@@ -17,6 +17,7 @@ async def measure(_scale: Scale) -> list[Row]:
         installed.start("serve")
         async with world.registered(installed) as me, world.inside(installed) as house:
             workspace_id = (await me.call("GET", "/v1/users"))["default_workspace_id"]
+            await world.add_slots(house.database, workspace_id=workspace_id)
             for run in range(RUNS):
                 first = 1 + run * DOMAINS
                 domains = await world.add_domains(house.database, workspace_id=workspace_id, first=first, count=DOMAINS)

@@ -22,6 +22,7 @@ async def measure(scale: Scale) -> list[Row]:
         process = installed.start("serve")
         async with world.registered(installed) as me, world.inside(installed) as house:
             workspace_id = (await me.call("GET", "/v1/users"))["default_workspace_id"]
+            await world.add_slots(house.database, workspace_id=workspace_id)
             domains = await world.add_domains(house.database, workspace_id=workspace_id, first=1, count=DOMAINS)
             caller = world.caller(installed, me)
 

@@ -66,6 +66,16 @@ async def tidy(world: Installation, table: str) -> None:
         await connection.execute("CHECKPOINT")
 
 
+async def add_slots(database: Database, *, workspace_id: str) -> None:
+    """More slots than any figure needs."""
+    async with database.begin_system("benchmark") as tx:
+        await tx.execute(
+            """UPDATE subscriptions SET addon_mailboxes = addon_mailboxes + 900000, quantity = quantity + 900000
+               WHERE workspace_id = %(id)s""",
+            id=workspace_id,
+        )
+
+
 async def add_domains(database: Database, *, workspace_id: str, first: int, count: int) -> list[str]:
     """Active domains without zones; their names."""
     async with database.begin_system("benchmark") as tx:
