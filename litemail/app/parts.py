@@ -214,6 +214,7 @@ async def api_part(house: House) -> AsyncIterator[Mapping[str, int]]:
             *sandbox_wallet_api.ROUTES,
             *sandbox_registrar_api.ROUTES,
         ],
+        public_url=settings.public_url,
         pages=[
             pay.router(pay.Desk(house.database, payments.pay_links(house))),
             purchase_page.router(

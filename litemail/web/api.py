@@ -69,10 +69,12 @@ def create(
     resources: Mapping[str, object],
     more_routes: Sequence[HTTPRouteHandler] = (),
     pages: Sequence[Router] = (),
+    public_url: str | None = None,
 ) -> Litestar:
     """The API. `resources` are handed to routes by name, `more_routes` are those of parts that `web` may not import.
 
     `pages` are at the root, outside of /v1 and of authentication: their links are their authority.
+    `public_url` is where customers reach all this, for the pages of the reference.
     """
     authenticator = auth.Authenticator(
         database=database, secrets=secrets, limiter=RateLimiter(rate_limit), key_uses=key_uses
@@ -98,7 +100,7 @@ def create(
         },
     )
     app = Litestar(
-        route_handlers=[v1, *pages, reference.router(), *system.probes(ready), system.contract],
+        route_handlers=[v1, *pages, reference.router(public_url), *system.probes(ready), system.contract],
         middleware=[UnitOfWork(database, secrets, _rescuer(database, resources.get("gateways")))],
         exception_handlers={
             Replay: render_replay,

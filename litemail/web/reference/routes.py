@@ -45,8 +45,13 @@ class NoSuchPage(Error):
     action = "Begin at /docs, or search there."
 
 
-def router() -> Router:
-    return Router("/", route_handlers=[front, searched, searched_by_programs, static, read, llms])
+def router(public_url: str | None = None) -> Router:
+    """`public_url` is where customers reach this installation; without it, what each request names."""
+    return Router(
+        "/",
+        route_handlers=[front, searched, searched_by_programs, static, read, llms],
+        opt={"public_url": public_url},
+    )
 
 
 @get("/docs", include_in_schema=False, media_type=MediaType.HTML)
@@ -113,12 +118,13 @@ def _html(request: Request[Any, Any, Any], document: str) -> Response[str]:
 
 
 def _based(request: Request[Any, Any, Any], text: str, *, quote: bool = False) -> str:
-    """With the reader's own address, as the request names it."""
-    host = request.headers.get("host", "")
-    if not _HOST.fullmatch(host):
-        host = "localhost"
-    host = html.escape(host) if quote else host
-    return text.replace(BASE, f"{request.url.scheme}://{host}").replace(BASE_HOST, host)
+    """With the address that the reader reaches us by."""
+    base = request.route_handler.opt.get("public_url")
+    if base is None:
+        host = request.headers.get("host", "")
+        base = f"{request.url.scheme}://{host if _HOST.fullmatch(host) else 'localhost'}"
+    base = html.escape(base.rstrip("/")) if quote else base.rstrip("/")
+    return text.replace(BASE, base).replace(BASE_HOST, base.partition("://")[2])
 
 
 @lru_cache(maxsize=4)

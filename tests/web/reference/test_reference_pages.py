@@ -8,8 +8,10 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 import pytest
+from litestar import Litestar
 
 from litemail.events import TYPES
+from litemail.web import openapi, reference, words
 from litemail.web.reference.pages import BASE_HOST, Reference
 
 LARGEST = 100_000
@@ -43,29 +45,29 @@ class Reader(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-async def reference(client: httpx.AsyncClient) -> Reference:
+async def contents(client: httpx.AsyncClient) -> Reference:
     return Reference(msgspec.json.decode((await client.get("/openapi.json")).content), "# Changelog\n")
 
 
 @pytest.fixture(scope="module")
-async def served(client: httpx.AsyncClient, reference: Reference) -> dict[str, str]:
+async def served(client: httpx.AsyncClient, contents: Reference) -> dict[str, str]:
     """Every page as HTML, by its path."""
-    return {path: (await client.get(f"/docs/{path}")).text for path in reference.paths()}
+    return {path: (await client.get(f"/docs/{path}")).text for path in contents.paths()}
 
 
-def test_there_is_a_page_for_every_call_code_and_event(reference: Reference):
-    paths = set(reference.paths())
-    assert {f"operations/{each.slug}" for each in reference.operations()} <= paths
+def test_there_is_a_page_for_every_call_code_and_event(contents: Reference):
+    paths = set(contents.paths())
+    assert {f"operations/{each.slug}" for each in contents.operations()} <= paths
     assert {f"events/{name}" for name in TYPES} <= paths
-    named = {code for each in reference.operations() for answer in each.answers for code in answer.codes}
+    named = {code for each in contents.operations() for answer in each.answers for code in answer.codes}
     assert {f"errors/{code}" for code in named} <= paths
-    assert len({each.slug for each in reference.operations()}) == len(list(reference.operations()))
+    assert len({each.slug for each in contents.operations()}) == len(list(contents.operations()))
 
 
-def test_every_field_says_what_it_means(reference: Reference):
+def test_every_field_says_what_it_means(contents: Reference):
     silent = {
         f"{operation.id}: {field.path}"
-        for operation in reference.operations()
+        for operation in contents.operations()
         for field in (
             *operation.path_fields,
             *operation.query_fields,
@@ -144,8 +146,8 @@ async def test_errors_name_the_page_of_their_code(client: httpx.AsyncClient):
         assert (await client.get(body["docs_url"])).status_code == 200
 
 
-async def test_every_page_is_markdown_too(client: httpx.AsyncClient, reference: Reference):
-    for path in reference.paths():
+async def test_every_page_is_markdown_too(client: httpx.AsyncClient, contents: Reference):
+    for path in contents.paths():
         answer = await client.get(f"/docs/{path}.md")
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/markdown")
@@ -153,18 +155,18 @@ async def test_every_page_is_markdown_too(client: httpx.AsyncClient, reference: 
         assert BASE_HOST not in answer.text
 
 
-async def test_llms_txt_lists_every_call(client: httpx.AsyncClient, reference: Reference):
+async def test_llms_txt_lists_every_call(client: httpx.AsyncClient, contents: Reference):
     text = (await client.get("/llms.txt")).text
     listed = re.findall(r"\]\(http://litemail\.test(/docs/\S+\.md)\)", text)
-    assert {f"/docs/operations/{each.slug}.md" for each in reference.operations()} <= set(listed)
+    assert {f"/docs/operations/{each.slug}.md" for each in contents.operations()} <= set(listed)
     for each in listed:
         assert (await client.get(each)).status_code == 200
 
 
-async def test_the_postman_collection_holds_every_call(client: httpx.AsyncClient, reference: Reference):
+async def test_the_postman_collection_holds_every_call(client: httpx.AsyncClient, contents: Reference):
     collection = json.loads((await client.get("/docs/postman.json")).text)
     requests = [item["request"] for folder in collection["item"] for item in folder["item"]]
-    assert len(requests) == len(list(reference.operations()))
+    assert len(requests) == len(list(contents.operations()))
     for request in requests:
         assert request["url"]["raw"].startswith("{{base}}/")
         if "body" in request:
@@ -195,3 +197,18 @@ async def test_search_takes_anything(client: httpx.AsyncClient, q: str):
     page = await client.get("/docs/search", params={"q": q})
     assert page.status_code == 200
     assert "<script>" not in page.text
+
+
+async def test_samples_name_the_public_address_where_there_is_one():
+    app = Litestar([reference.router("https://mail.example/litemail")], openapi_config=openapi.CONFIG)
+    transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]  # other stubs of ASGI
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
+        text = (await client.get("/docs/quickstart.md")).text
+    assert "API=https://mail.example/litemail\n" in text
+
+
+async def test_names_that_mean_several_things_have_several_meanings(client: httpx.AsyncClient):
+    contract = (await client.get("/openapi.json")).json()["components"]["schemas"]
+    for name, fields in words.known().schemas.items():
+        for field, meaning in fields.items():
+            assert contract[name]["properties"][field]["description"] == meaning, f"{name}.{field}"

@@ -38,6 +38,15 @@ function foldMenu() {
   window.scrollTo(0, window.scrollY);
 }
 
+// A link to a field opens what it lies in.
+function openTarget() {
+  const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const closed = target && target.closest("details:not([open])");
+  if (!closed) return;
+  closed.open = true;
+  target.scrollIntoView();
+}
+
 // Search: what the server finds for what is typed; arrows choose, Enter opens, Escape closes.
 function search() {
   const input = document.getElementById("q");
@@ -206,5 +215,7 @@ async function show(response, content) {
 rememberLanguage();
 addCopyButtons();
 foldMenu();
+openTarget();
+addEventListener("hashchange", openTarget);
 search();
 tryIt();
