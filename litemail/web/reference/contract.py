@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -32,6 +32,10 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 _SUCCESS = range(200, 300)
 
 
+Credential = Literal["none", "key", "token"]
+"""What a call takes: nothing, an API key or an access token, or only an access token, which people have."""
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What a call can answer with one status. `example` is JSON text; `codes` are those that only this call has."""
 
@@ -59,6 +63,7 @@ class Operation(msgspec.Struct, frozen=True):
     summary: str
     description: str
     scope: str
+    credential: Credential
     path_fields: tuple[Field, ...]
     query_fields: tuple[Field, ...]
     header_fields: tuple[Field, ...]
@@ -74,7 +79,7 @@ class Operation(msgspec.Struct, frozen=True):
 
     @property
     def public(self) -> bool:
-        return self.scope == "none"
+        return self.credential == "none"
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -111,6 +116,7 @@ def _operation(path: str, method: str, about: Mapping[str, Any], definitions: De
         summary=about.get("summary", ""),
         description=about.get("description") or "",
         scope=about.get("x-scope", "none"),
+        credential=_credential(about.get("security", ())),
         path_fields=_parameters(parameters, "path", definitions),
         query_fields=_parameters(parameters, "query", definitions),
         header_fields=_parameters(parameters, "header", definitions),
@@ -122,6 +128,13 @@ def _operation(path: str, method: str, about: Mapping[str, Any], definitions: De
             _answer(int(status), answer, definitions) for status, answer in sorted(about["responses"].items())
         ),
     )
+
+
+def _credential(security: Iterable[Mapping[str, Any]]) -> Credential:
+    accepted = {name for each in security for name in each}
+    if "api_key" in accepted:
+        return "key"
+    return "token" if accepted else "none"
 
 
 def _parameters(parameters: Iterable[Mapping[str, Any]], place: str, definitions: Definitions) -> tuple[Field, ...]:

@@ -5,6 +5,7 @@ import msgspec
 from litemail.web.reference.contract import Operation
 from litemail.web.reference.pages import BASE, GUIDES, Reference, first_sentence, sample_call
 
+_GIVEN_BY_POSTMAN = {"x-api-key", "authorization"}
 _POSTMAN = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
 
 
@@ -30,7 +31,7 @@ def llms(reference: Reference) -> str:
 
 
 def postman(reference: Reference) -> bytes:
-    """A collection of format 2.1 with a folder for each group; `api_key` is its only variable to fill in."""
+    """A collection of format 2.1 with a folder for each group; `api_key` and `access_token` are to be filled in."""
     return msgspec.json.format(
         msgspec.json.encode(
             {
@@ -43,7 +44,11 @@ def postman(reference: Reference) -> bytes:
                         {"key": "in", "value": "header", "type": "string"},
                     ],
                 },
-                "variable": [{"key": "base", "value": BASE}, {"key": "api_key", "value": ""}],
+                "variable": [
+                    {"key": "base", "value": BASE},
+                    {"key": "api_key", "value": ""},
+                    {"key": "access_token", "value": ""},
+                ],
                 "item": [
                     {"name": group.name, "item": [_item(operation) for operation in group.operations]}
                     for group in reference.groups
@@ -60,7 +65,7 @@ def _item(operation: Operation) -> dict[str, object]:
     request: dict[str, object] = {
         "method": call.method,
         "description": operation.description,
-        "header": [{"key": name, "value": value} for name, value in call.headers if name != "x-api-key"],
+        "header": [{"key": name, "value": value} for name, value in call.headers if name not in _GIVEN_BY_POSTMAN],
         "url": {
             "raw": "{{base}}" + call.target,
             "host": ["{{base}}"],
@@ -71,8 +76,11 @@ def _item(operation: Operation) -> dict[str, object]:
             ],
         },
     }
-    if operation.public:
+    if operation.credential == "none":
         request["auth"] = {"type": "noauth"}
+    elif operation.credential == "token":
+        token = {"key": "token", "value": "{{access_token}}", "type": "string"}
+        request["auth"] = {"type": "bearer", "bearer": [token]}
     if call.body is not None:
         request["body"] = {
             "mode": "raw",

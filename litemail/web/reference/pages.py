@@ -144,7 +144,7 @@ def sample_call(operation: Operation) -> Call:
     """The call with its example values, as a reader would send it."""
     body = None if operation.body_example is None else pretty(operation.body_example)
     media_type = (operation.body_type or samples.JSON) if body is not None else None
-    headers = samples.headers_of(key=not operation.public, media_type=media_type)
+    headers = samples.headers_of(operation.credential, media_type=media_type)
     return Call(operation.method, BASE, target_of(operation), headers, body, media_type or samples.JSON)
 
 

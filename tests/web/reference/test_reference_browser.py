@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
@@ -101,7 +102,7 @@ async def barriers(page: Page) -> list[str]:
 async def test_a_call_is_tried_until_its_inbox_is_connected(seen: Watched, site: Site):
     page = seen.page
     await page.goto(f"{site.url}/docs/operations/connect-inboxes")
-    await expect(page.locator(".mode")).to_have_text("Without a key.")
+    await expect(page.locator(".mode")).to_have_text("Without a credential.")
     await page.get_by_label("API key").fill(site.key)
     await expect(page.locator(".mode")).to_contain_text("Sandbox")
     await page.get_by_role("button", name="Send POST").click()
@@ -164,6 +165,33 @@ async def test_the_language_is_remembered_and_samples_are_copied(browser: Browse
     await shown.get_by_role("button", name="Copy").click()
     await expect(shown.get_by_role("button")).to_have_text("Copied")
     assert "Net::HTTP::Get" in await seen.page.evaluate("navigator.clipboard.readText()")
+    assert seen.faults == []
+    await context.close()
+
+
+@pytest.mark.parametrize("fragment", ["#%", "#nothing", "#%E0%A4%A", "#answer-200-data-created_at"])
+async def test_whatever_the_fragment_says_the_page_works(browser: Browser, site: Site, fragment: str):
+    context = await browser.new_context()
+    seen = await watched(context, site)
+    await seen.page.goto(f"{site.url}/docs/operations/list-mailboxes{fragment}")
+    await expect(seen.page.locator(".try")).to_be_visible()
+    if fragment.startswith("#answer"):
+        await expect(seen.page.locator(fragment)).to_be_in_viewport()
+    assert seen.faults == []
+    await context.close()
+
+
+async def test_a_call_of_people_is_tried_with_their_token(browser: Browser, site: Site):
+    body = {"email": "eve@example.com", "password": "correct horse battery", "first_name": "Eve", "last_name": "Ames"}
+    async with httpx.AsyncClient(trust_env=False) as client:
+        token = (await client.post(f"{site.url}/v1/auth/register", json=body)).json()["access_token"]
+    context = await browser.new_context()
+    seen = await watched(context, site)
+    await seen.page.goto(f"{site.url}/docs/operations/update-user")
+    await seen.page.get_by_label("Access token").fill(token)
+    await seen.page.get_by_role("button", name="Send PATCH").click()
+    await expect(seen.page.locator(".outcome")).to_contain_text("200")
+    await expect(seen.page.locator(".content")).to_contain_text('"first_name": "Ada"')
     assert seen.faults == []
     await context.close()
 

@@ -12,7 +12,7 @@ from litestar import Litestar
 
 from litemail.events import TYPES
 from litemail.web import openapi, reference, words
-from litemail.web.reference.pages import BASE_HOST, Reference
+from litemail.web.reference.pages import BASE_HOST, Reference, sample_call
 
 LARGEST = 100_000
 
@@ -161,6 +161,22 @@ async def test_llms_txt_lists_every_call(client: httpx.AsyncClient, contents: Re
     assert {f"/docs/operations/{each.slug}.md" for each in contents.operations()} <= set(listed)
     for each in listed:
         assert (await client.get(each)).status_code == 200
+
+
+def test_samples_send_the_credential_that_the_call_takes(contents: Reference):
+    headers: dict[str, set[str]] = {"none": set(), "key": {"x-api-key"}, "token": {"authorization"}}
+    seen = set()
+    for operation in contents.operations():
+        sent = {name for name, _ in sample_call(operation).headers} - {"content-type"}
+        assert sent == headers[operation.credential], operation.id
+        seen.add(operation.credential)
+    assert seen == set(headers)
+
+
+async def test_the_search_page_links_to_nothing_that_is_not_there(client: httpx.AsyncClient):
+    reader = Reader((await client.get("/docs/search?q=wallet")).text)
+    for each in {urlsplit(link).path for link in [*reader.links, *reader.loads] if link.startswith("/")}:
+        assert (await client.get(each)).status_code == 200, each
 
 
 async def test_the_postman_collection_holds_every_call(client: httpx.AsyncClient, contents: Reference):

@@ -39,7 +39,7 @@ async def calls(client: httpx.AsyncClient) -> list[Call]:
     """That of every page, and one with everything that quotes could stumble over."""
     reference = Reference(msgspec.json.decode((await client.get("/openapi.json")).content), "")
     nasty = Call(
-        "POST", "http://127.0.0.1:8080", "/v1/x?a=it's&b=$c", headers_of(key=True, media_type="application/json"), NASTY
+        "POST", "http://127.0.0.1:8080", "/v1/x?a=it's&b=$c", headers_of("key", media_type="application/json"), NASTY
     )
     return [*(sample_call(operation) for operation in reference.operations()), nasty]
 

@@ -1,12 +1,14 @@
 """Request samples: one call, written in every language that customers use."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+
+from litemail.web.reference.contract import Credential
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -14,6 +16,13 @@ if TYPE_CHECKING:
 _FOLDER = Path(__file__).parent
 JSON = "application/json"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+_CREDENTIALS: Mapping[Credential, Sequence[tuple[str, str]]] = {
+    "none": (),
+    "key": (("x-api-key", "YOUR_API_KEY"),),
+    "token": (("authorization", "Bearer YOUR_ACCESS_TOKEN"),),
+}
 
 
 class Language(msgspec.Struct, frozen=True):
@@ -135,9 +144,9 @@ def _python(value: object, margin: str) -> str:
     return text(value) if isinstance(value, str) else repr(value)
 
 
-def headers_of(*, key: bool, media_type: str | None) -> list[tuple[str, str]]:
-    """The headers of a sample. The key stands for the reader's own."""
+def headers_of(credential: Credential, *, media_type: str | None) -> list[tuple[str, str]]:
+    """The headers of a sample. Key and token stand for the reader's own."""
     return [
-        *([("x-api-key", "YOUR_API_KEY")] if key else []),
+        *_CREDENTIALS[credential],
         *([("content-type", media_type)] if media_type else []),
     ]

@@ -40,11 +40,11 @@ function foldMenu() {
 
 // A link to a field opens what it lies in.
 function openTarget() {
-  const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  const closed = target && target.closest("details:not([open])");
-  if (!closed) return;
-  closed.open = true;
-  target.scrollIntoView();
+  const target = document.getElementById(location.hash.slice(1));  // anchors are plain ASCII
+  for (let at = target; at; at = at.parentElement?.closest("details:not([open])")) {
+    if (at.matches("details")) at.open = true;
+  }
+  target?.scrollIntoView();
 }
 
 // Search: what the server finds for what is typed; arrows choose, Enter opens, Escape closes.
@@ -124,7 +124,7 @@ function search() {
 }
 
 // Try it: sends the request of the form to this server. The key stays in this tab.
-const KEY = "litemail-docs-key";
+const CREDENTIALS = ["key", "token"];
 const SHOWN_AT_MOST = 200000;
 
 function tryIt() {
@@ -137,17 +137,21 @@ function tryIt() {
 
   function sayMode() {
     const key = form.elements.key?.value ?? "";
+    const token = form.elements.token?.value ?? "";
     const live = key.startsWith("lm_live_");
     mode.classList.toggle("live", live);
     if (live) mode.textContent = "Live: this changes real things and may spend real money.";
     else if (key.startsWith("lm_test_")) mode.textContent = "Sandbox: nothing leaves this installation.";
-    else mode.textContent = "Without a key.";
+    else if (token) mode.textContent = "As the person whose token this is; its workspace says whether it is live.";
+    else mode.textContent = key ? "This is not a key: those begin with lm_test_ or lm_live_." : "Without a credential.";
   }
 
-  if (form.elements.key) {
-    form.elements.key.value = sessionStorage.getItem(KEY) ?? "";
-    form.elements.key.addEventListener("input", () => {
-      sessionStorage.setItem(KEY, form.elements.key.value);
+  for (const name of CREDENTIALS) {
+    const field = form.elements[name];
+    if (!field) continue;
+    field.value = sessionStorage.getItem(`litemail-docs-${name}`) ?? "";
+    field.addEventListener("input", () => {
+      sessionStorage.setItem(`litemail-docs-${name}`, field.value);
       sayMode();
     });
   }
@@ -193,6 +197,7 @@ function address(section, form) {
 function request(section, form, signal) {
   const headers = {};
   if (form.elements.key?.value) headers["x-api-key"] = form.elements.key.value;
+  if (form.elements.token?.value) headers.authorization = `Bearer ${form.elements.token.value}`;
   const body = form.elements.body?.value;
   if (body) headers["content-type"] = section.dataset.type;
   return { method: section.dataset.method, headers, body: body || undefined, signal, credentials: "omit", cache: "no-store" };
