@@ -1,7 +1,5 @@
 """GET and POST /forwarding/{token}: where a mailed link leads. Whoever has the mail may agree; only the POST does."""
 
-import base64
-import hashlib
 from html import escape
 from http import HTTPStatus
 from typing import Any
@@ -14,6 +12,7 @@ from litestar.params import FromPath
 
 from litemail import domains
 from litemail.domains import ForwardingTarget
+from litemail.kit import link_page
 from litemail.kit.db import Database
 from litemail.kit.errors import Error, Kind
 from litemail.kit.secrets import Secrets
@@ -30,7 +29,7 @@ h1 { font-size: 1.25rem; }
 button { min-height: 3rem; padding: 0.5rem 1.5rem; font: inherit; font-weight: 600; cursor: pointer; }
 """
 _POLICY = (
-    f"default-src 'none'; style-src 'sha256-{base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()}'; "
+    f"default-src 'none'; style-src {link_page.source_of(_STYLE)}; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 _PAGE = """<!doctype html>
@@ -89,18 +88,7 @@ def _confirmed(target: ForwardingTarget) -> Shown:
 
 
 def _answer(title: str, body: str, status: HTTPStatus = HTTPStatus.OK) -> Shown:
-    return Response(
-        _PAGE.format(title=escape(title), style=_STYLE, body=body),
-        status_code=int(status),
-        media_type=MediaType.HTML,
-        headers={
-            "content-security-policy": _POLICY,
-            "cache-control": "no-store",
-            "referrer-policy": "no-referrer",
-            "x-content-type-options": "nosniff",
-            "x-frame-options": "DENY",
-        },
-    )
+    return link_page.answer(_PAGE.format(title=escape(title), style=_STYLE, body=body), status, policy=_POLICY)
 
 
 def _explain(_request: Request[Any, Any, Any], error: Exception) -> Shown:

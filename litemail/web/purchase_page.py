@@ -1,7 +1,5 @@
 """GET and POST /purchase/{token}: the page of a purchase link. Opening it changes nothing; its form leads to pay."""
 
-import base64
-import hashlib
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
@@ -14,6 +12,7 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 
+from litemail.kit import link_page
 from litemail.kit.db import Database
 from litemail.kit.errors import Error, Problem
 from litemail.kit.wire import Given
@@ -85,19 +84,7 @@ def _problem_page(problem: Problem) -> str:
 
 
 def _answer(html: str, status: HTTPStatus = HTTPStatus.OK, **headers: str) -> Shown:
-    return Response(
-        html,
-        status_code=int(status),
-        media_type=MediaType.HTML,
-        headers={
-            "content-security-policy": _policy(),
-            "cache-control": "no-store",
-            "referrer-policy": "no-referrer",
-            "x-content-type-options": "nosniff",
-            "x-frame-options": "DENY",
-            **headers,
-        },
-    )
+    return link_page.answer(html, status, policy=_policy(), **headers)
 
 
 def _explain(_request: Request[Any, Any, Any], error: Exception) -> Shown:
@@ -116,8 +103,7 @@ def _explain(_request: Request[Any, Any, Any], error: Exception) -> Shown:
 @cache
 def _policy() -> str:
     """The page's own style sheet, and its form, which leads to the gateway's page, wherever that is."""
-    digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; frame-ancestors 'none'"
+    return f"default-src 'none'; style-src {link_page.source_of(_style())}; base-uri 'none'; frame-ancestors 'none'"
 
 
 @cache

@@ -11,6 +11,7 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 
+from litemail.kit import link_page
 from litemail.kit.db import Database, Tx
 from litemail.kit.errors import Error, Kind, Problem
 from litemail.kit.wire import Given
@@ -186,19 +187,7 @@ def _see(token: str) -> Shown:
 
 
 def _answer(html: str, status: HTTPStatus = HTTPStatus.OK, **headers: str) -> Shown:
-    return Response(
-        html,
-        status_code=int(status),
-        media_type=MediaType.HTML,
-        headers={
-            "content-security-policy": pay_page.policy(),
-            "cache-control": "no-store",
-            "referrer-policy": "no-referrer",
-            "x-content-type-options": "nosniff",
-            "x-frame-options": "DENY",
-            **headers,
-        },
-    )
+    return link_page.answer(html, status, policy=pay_page.policy(), **headers)
 
 
 def _explain(_request: Request[Any, Any, Any], error: Exception) -> Shown:
