@@ -35,6 +35,7 @@ from litemail.providers.payments.base import DECLINES  # noqa: E402
 from litemail.providers.platform import PLATFORMS, Declaration, registry  # noqa: E402
 from litemail.web import system  # noqa: E402
 from litemail.web.errors import STATUS  # noqa: E402
+from litemail.web.reference.codes import raised  # noqa: E402
 
 FOLDER = ROOT / "docs"
 NOTE = "<!-- Written by `make docs`; changes here are lost. -->"
@@ -220,7 +221,7 @@ def _query_parameters(handler: HTTPRouteHandler) -> list[str]:
 
 def errors_page() -> str:
     by_family: dict[str, list[type[Error]]] = {}
-    for each in sorted(_errors(), key=lambda error: (error.code, error.__module__, error.__name__)):
+    for each in sorted(raised(), key=lambda error: (error.code, error.__module__, error.__name__)):
         by_family.setdefault(each.code.partition(".")[0], []).append(each)
     parts = [_ERRORS]
     for family, errors in by_family.items():
@@ -231,19 +232,6 @@ def errors_page() -> str:
     declines = [(f"`payment.{reason}`", *words) for reason, words in DECLINES.items()]
     parts.append("## Declined cards\n\n" + table(("code", "message", "action"), declines))
     return "".join(parts)
-
-
-def _errors() -> Iterator[type[Error]]:
-    """Every error of the program that is not only the parent of others without a code of its own."""
-    waiting, seen = [Error], set[type[Error]]()
-    while waiting:
-        each = waiting.pop()
-        waiting += each.__subclasses__()
-        if each in seen or not each.__module__.startswith("litemail."):
-            continue
-        seen.add(each)
-        if each is Error or "code" in vars(each) or "message" in vars(each):
-            yield each
 
 
 def _error_row(each: type[Error]) -> Sequence[str]:

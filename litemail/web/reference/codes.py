@@ -44,7 +44,7 @@ class Event(msgspec.Struct, frozen=True):
 def codes(groups: Sequence[Group]) -> list[Code]:
     """Every code that a call, an item or a job of this program can answer with, in alphabetical order."""
     said: dict[str, dict[Saying, None]] = {}
-    for error in _errors():
+    for error in raised():
         said.setdefault(error.code, {})[_saying(error)] = None
     for reason, (message, action) in DECLINES.items():
         said[f"payment.{reason}"] = {Saying(message, action, 402, "Payment Required", retryable=False): None}
@@ -56,8 +56,8 @@ def events() -> list[Event]:
     return [Event(name, meaning) for name, meaning in TYPES.items()]
 
 
-def _errors() -> Iterator[type[Error]]:
-    """Those of the program that are raised themselves, not only the parents of others."""
+def raised() -> Iterator[type[Error]]:
+    """Every error of the program that is not only the parent of others without a code of its own."""
     waiting, seen = [Error], set[type[Error]]()
     while waiting:
         each = waiting.pop()
