@@ -45,7 +45,8 @@ def problem_page(problem: Problem) -> str:
 @cache
 def policy() -> str:
     """The content security policy: the page's own style sheet, and its form."""
-    return f"default-src 'none'; style-src {link_page.source_of(_style())}; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    own = link_page.source_of(_style())
+    return f"default-src 'none'; style-src {own}; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 
 def _rendered(
